@@ -1,0 +1,15 @@
+{#-
+  The value in the row where `order_by` is greatest (least), for aggregating; rows where the value is null do not count.
+  Give `order_by` a total order, or ties fall as they like. PostgreSQL has no such aggregate; Spark calls it max_by.
+-#}
+{% macro value_at_max(value, order_by) %}{{ return(adapter.dispatch('value_at_max', 'user_segments')(value, order_by)) }}{% endmacro %}
+
+{% macro default__value_at_max(value, order_by) -%}
+    arg_max({{ value }}, {{ order_by }}) filter (where {{ value }} is not null)
+{%- endmacro %}
+
+{% macro value_at_min(value, order_by) %}{{ return(adapter.dispatch('value_at_min', 'user_segments')(value, order_by)) }}{% endmacro %}
+
+{% macro default__value_at_min(value, order_by) -%}
+    arg_min({{ value }}, {{ order_by }}) filter (where {{ value }} is not null)
+{%- endmacro %}
