@@ -1,0 +1,50 @@
+-- The half hours up to the as-of date, each with the person whose it is on that day.
+with half_hours as (
+
+    select * from {{ ref('int_half_hours') }}
+
+),
+
+people as (
+
+    select * from {{ ref('int_people') }}
+
+),
+
+final as (
+
+    select
+        people.as_of_date,
+        people.person_key,
+        half_hours.device_key,
+        half_hours.event_date,
+        {{ days_between('half_hours.event_date', 'people.as_of_date') }} as days_ago,
+        half_hours.country,
+        half_hours.language,
+        half_hours.channel,
+        half_hours.device_type,
+        half_hours.first_event_at,
+        half_hours.last_event_at,
+        half_hours.first_activity_at,
+        half_hours.last_activity_at,
+        half_hours.events,
+        half_hours.purchases,
+        half_hours.purchase_revenue,
+        half_hours.revenue,
+        half_hours.last_purchase_at,
+        half_hours.last_add_to_cart_at,
+        half_hours.last_checkout_start_at,
+        half_hours.support_contacts,
+        half_hours.support_views,
+        half_hours.errors,
+        half_hours.searches
+    from half_hours
+    inner join people
+        on
+            {{ same('half_hours.user_key', 'people.user_key') }}
+            and {{ same('half_hours.device_key', 'people.device_key') }}
+            and half_hours.event_date <= people.as_of_date
+
+)
+
+select * from final

@@ -1,0 +1,100 @@
+-- Descriptive traits of each person in force on the as-of date: what the application says (users), else what the
+-- events showed: the channel that was seen first; country, language and device type as seen last.
+with half_hours as (
+
+    select * from {{ ref('int_person_half_hours') }}
+
+),
+
+as_of_dates as (
+
+    select * from {{ ref('int_as_of_dates') }}
+
+),
+
+aliases as (
+
+    select * from {{ ref('int_aliases') }}
+
+),
+
+users as (
+
+    select * from {{ ref('stg_generic__users') }}
+
+),
+
+ranked_users as (
+
+    select
+        as_of_dates.as_of_date,
+        {{ hash64('coalesce(aliases.user_id, users.user_id)') }} as person_key,
+        users.plan,
+        users.country,
+        users.language,
+        users.channel,
+        row_number() over (
+            partition by as_of_dates.as_of_date, coalesce(aliases.user_id, users.user_id)
+            order by
+                users.updated_at is null, users.updated_at desc, users.user_id desc, users.plan desc,
+                users.country desc, users.language desc, users.channel desc
+        ) as newest
+    from users
+    inner join as_of_dates
+        on users.updated_at is null or {{ local_date('users.updated_at') }} <= as_of_dates.as_of_date
+    left join aliases
+        on as_of_dates.as_of_date = aliases.as_of_date and users.user_id = aliases.previous_id
+
+),
+
+-- Few combinations a person: the four traits are then picked from a fraction of the rows.
+sightings as (
+
+    select
+        as_of_date,
+        person_key,
+        country,
+        language,
+        channel,
+        device_type,
+        min(first_event_at) as first_seen_at,
+        max(last_event_at) as last_seen_at
+    from half_hours
+    group by as_of_date, person_key, country, language, channel, device_type
+
+),
+
+seen as (
+
+    select
+        as_of_date,
+        person_key,
+        {{ value_at_max('country', 'last_seen_at') }} as country,
+        {{ value_at_max('language', 'last_seen_at') }} as language,
+        {{ value_at_min('channel', 'first_seen_at') }} as channel,
+        {{ value_at_max('device_type', 'last_seen_at') }} as device_type
+    from sightings
+    group by as_of_date, person_key
+
+),
+
+final as (
+
+    select
+        seen.as_of_date,
+        seen.person_key,
+        ranked_users.plan,
+        coalesce(ranked_users.country, seen.country) as country,
+        coalesce(ranked_users.language, seen.language) as language,
+        coalesce(ranked_users.channel, seen.channel) as channel,
+        seen.device_type
+    from seen
+    left join ranked_users
+        on
+            seen.as_of_date = ranked_users.as_of_date
+            and seen.person_key = ranked_users.person_key
+            and ranked_users.newest = 1
+
+)
+
+select * from final
