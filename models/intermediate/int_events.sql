@@ -26,7 +26,10 @@ with delivered_once as (
         properties,
         {{ local_date('event_at') }} as event_date
     from {{ ref('stg_events') }}
-    where {{ hash64('event_id') }} not in (select repeated.event_id_hash from {{ ref('int_first_deliveries') }} as repeated)
+    where
+        {{ hash64('event_id') }} not in (
+            select repeated.event_id_hash from {{ ref('int_first_deliveries') }} as repeated
+        )
 
 ),
 
@@ -106,7 +109,8 @@ final as (
         deduplicated.search_query,
         deduplicated.quantity,
         case
-            when coalesce(deduplicated.currency, '{{ var("currency") }}') = '{{ var("currency") }}' then deduplicated.revenue
+            when coalesce(deduplicated.currency, '{{ var("currency") }}') = '{{ var("currency") }}'
+                then deduplicated.revenue
             else cast(deduplicated.revenue * exchange_rates.rate as decimal(18, 4))
         end as revenue,
         deduplicated.properties

@@ -36,7 +36,7 @@ final as (
         cast(sum(case when event_type = 'error' then 1 else 0 end) as integer) as errors,
         cast(sum(case when event_type = 'search' then 1 else 0 end) as integer) as searches
     from events
-    group by user_key, device_key, event_date, 4, country, language, channel, device_type
+    group by user_key, device_key, event_date, half_hour, country, language, channel, device_type
 
 )
 

@@ -62,7 +62,6 @@ named as (
         on
             identities.as_of_date = device_owners.as_of_date
             and identities.device_key = device_owners.device_key
-            and identities.user_id is null
 
 ),
 

@@ -1,5 +1,27 @@
--- The usable rows of all collectors.
+-- The usable rows of all collectors (vars.collectors), in the columns of the event contract.
 {% for collector in var('collectors') %}
-    select * from {{ ref('stg_' ~ collector ~ '__events') }}
-    {% if not loop.last %}union all{% endif %}
+select
+    event_id,
+    event_name,
+    event_at,
+    received_at,
+    user_id,
+    anonymous_id,
+    session_id,
+    platform,
+    device_type,
+    os,
+    country,
+    language,
+    channel,
+    page_path,
+    referrer,
+    item_category,
+    search_query,
+    quantity,
+    revenue,
+    currency,
+    properties
+from {{ ref('stg_' ~ collector ~ '__events') }}
+{% if not loop.last %}union all{% endif %}
 {% endfor %}

@@ -42,7 +42,9 @@ final as (
     select
         *,
         case
-            when event_id is null and event_name is null and event_at_as_sent is null and user_id is null and anonymous_id is null
+            when
+                event_id is null and event_name is null and event_at_as_sent is null
+                and user_id is null and anonymous_id is null
                 then 'unreadable or empty row'
             when event_id is null then 'no event_id'
             when event_name is null then 'no event_name'

@@ -1,0 +1,68 @@
+# What one does with the project. `make` alone lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# A warehouse of its own for the tests: the one that `make run` built is never touched by them.
+THROWAWAY := target/test
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint pytest build docs bench sample format clean
+
+help:  ## This list.
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /|/' | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
+
+run: $(VENV)/installed  ## Build and test the segments of RAW_DATA (default: the sample), and show them.
+	@$(BIN)/python tools/run.py
+
+test: lint pytest build  ## Everything that CI checks: lint, pytest, a full dbt build in a throw-away warehouse.
+
+lint: $(VENV)/installed-dev
+	@echo "sqlfluff: checking models/ and tests/"
+	@$(BIN)/sqlfluff lint models tests/singular
+
+pytest: $(VENV)/installed-dev
+	@$(BIN)/python -m pytest
+
+build: $(VENV)/installed-dev
+	@rm -rf $(THROWAWAY) && mkdir -p $(THROWAWAY)
+	@WAREHOUSE=$(THROWAWAY)/warehouse.duckdb DBT_TARGET_PATH=$(THROWAWAY) DBT_LOG_PATH=$(THROWAWAY)/logs \
+		$(BIN)/dbt --warn-error-options '{"error": ["NoNodesForSelectionCriteria"]}' build
+
+docs: $(VENV)/installed  ## dbt's documentation site as one file: target/static_index.html
+	@$(BIN)/dbt --quiet docs generate --static
+	@echo "target/static_index.html: open it in a browser"
+
+bench: $(VENV)/installed-bench  ## Compare with hand-written SQL, pandas and polars on 10 million events.
+	@$(BIN)/python tools/bench.py
+
+sample: $(VENV)/installed  ## Write the sample data anew (seeds/sample).
+	@$(BIN)/python tools/sample.py
+
+format: $(VENV)/installed-dev  ## Let sqlfluff mend what it can.
+	@$(BIN)/sqlfluff fix --force models tests/singular
+
+clean:  ## Remove what was built; the warehouse stays.
+	@rm -rf target logs .pytest_cache .hypothesis
+
+$(VENV)/python-ready:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
+		{ echo "make: $(PYTHON) is missing or older than 3.10; install Python 3.10 or newer, or name it: make run PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || \
+		{ rm -rf $(VENV); echo "make: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@touch $@
+
+# The requirements are installed again when they change.
+$(VENV)/installed: $(VENV)/python-ready requirements.txt
+	@echo "Installing the pinned dependencies into $(VENV) (about a minute, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+	@echo "Installing the tools for tests into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed requirements-bench.txt
+	@echo "Installing what is compared into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
