@@ -24,17 +24,17 @@ final as (
         max(event_at) as last_event_at,
         min(case when is_activity then event_at end) as first_activity_at,
         max(case when is_activity then event_at end) as last_activity_at,
-        cast(sum(case when is_activity then 1 else 0 end) as integer) as events,
-        cast(sum(case when event_type = 'purchase' then 1 else 0 end) as integer) as purchases,
+        cast(count(case when is_activity then 1 end) as integer) as events,
+        cast(count(case when event_type = 'purchase' then 1 end) as integer) as purchases,
         cast(sum(case when event_type = 'purchase' then revenue end) as decimal(18, 4)) as purchase_revenue,
         cast(sum(case when event_type in ('purchase', 'refund') then revenue end) as decimal(18, 4)) as revenue,
         max(case when event_type = 'purchase' then event_at end) as last_purchase_at,
         max(case when event_type = 'add_to_cart' then event_at end) as last_add_to_cart_at,
         max(case when event_type = 'checkout_start' then event_at end) as last_checkout_start_at,
-        cast(sum(case when event_type = 'support_contact' then 1 else 0 end) as integer) as support_contacts,
-        cast(sum(case when event_type = 'support_view' then 1 else 0 end) as integer) as support_views,
-        cast(sum(case when event_type = 'error' then 1 else 0 end) as integer) as errors,
-        cast(sum(case when event_type = 'search' then 1 else 0 end) as integer) as searches
+        cast(count(case when event_type = 'support_contact' then 1 end) as integer) as support_contacts,
+        cast(count(case when event_type = 'support_view' then 1 end) as integer) as support_views,
+        cast(count(case when event_type = 'error' then 1 end) as integer) as errors,
+        cast(count(case when event_type = 'search' then 1 end) as integer) as searches
     from events
     group by user_key, device_key, event_date, half_hour, country, language, channel, device_type
 

@@ -12,14 +12,13 @@ spans as (
         person_key,
         device_key,
         event_date,
-        days_ago,
         events,
         first_activity_at,
         last_activity_at,
         -- The latest activity of all spans before this one: a span may lie inside another (two channels at a time).
         max(last_activity_at) over (
             partition by as_of_date, person_key, device_key
-            order by first_activity_at, last_activity_at
+            order by first_activity_at
             rows between unbounded preceding and 1 preceding
         ) as previous_activity_at
     from half_hours
@@ -27,29 +26,23 @@ spans as (
 
 ),
 
-starts as (
-
-    select
-        *,
-        case
-            -- Exactly 30 minutes is still the same visit.
-            when first_activity_at <= previous_activity_at + interval '30' minute then 0
-            else 1
-        end as is_start
-    from spans
-
-),
-
 numbered as (
 
     select
-        *,
-        sum(is_start) over (
+        as_of_date,
+        person_key,
+        device_key,
+        event_date,
+        events,
+        first_activity_at,
+        last_activity_at,
+        -- Exactly 30 minutes is still the same visit.
+        sum(case when first_activity_at <= previous_activity_at + interval '30' minute then 0 else 1 end) over (
             partition by as_of_date, person_key, device_key
-            order by first_activity_at, last_activity_at
+            order by first_activity_at
             rows between unbounded preceding and current row
         ) as session_number
-    from starts
+    from spans
 
 ),
 
@@ -61,7 +54,7 @@ final as (
         device_key,
         session_number,
         min(event_date) as session_date,
-        max(days_ago) as days_ago,
+        {{ days_between('min(event_date)', 'as_of_date') }} as days_ago,
         min(first_activity_at) as started_at,
         max(last_activity_at) as ended_at,
         {{ seconds_between('min(first_activity_at)', 'max(last_activity_at)') }} as seconds,

@@ -11,8 +11,8 @@ final as (
         rejection_reason,
         event_id,
         event_name,
-        cast(event_at_as_sent as varchar) as event_at_as_sent,
-        cast(received_at_as_sent as varchar) as received_at_as_sent,
+        cast(event_at_as_sent as {{ dbt.type_string() }}) as event_at_as_sent,
+        cast(received_at_as_sent as {{ dbt.type_string() }}) as received_at_as_sent,
         user_id,
         anonymous_id,
         properties
