@@ -1,0 +1,82 @@
+"""Fixtures for tests that run dbt: each run has a warehouse, a target folder and an environment of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+# What a person may have set for a project of their own, and no test wants.
+OF_THE_PERSON = ("RAW_DATA", "TAXONOMY", "AS_OF", "WAREHOUSE")
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a program ended: its exit code, everything it printed, and the warehouse that it worked on."""
+
+    code: int
+    output: str
+    warehouse: Path
+
+    def rows(self, sql: str) -> list[tuple]:
+        """What a query gives on the warehouse."""
+        with duckdb.connect(str(self.warehouse), read_only=True) as warehouse:
+            return warehouse.execute(sql).fetchall()
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The folder of the project."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def clean_env(tmp_path_factory) -> dict[str, str]:
+    """An environment in which nothing of the person's own is set, and dbt writes nothing into the project."""
+    folder = tmp_path_factory.mktemp("dbt")
+    env = {name: value for name, value in os.environ.items() if name not in OF_THE_PERSON}
+    return env | {
+        "DBT_TARGET_PATH": str(folder / "target"),
+        "DBT_LOG_PATH": str(folder / "logs"),
+        "NO_COLOR": "1",
+        "COLUMNS": "200",
+    }
+
+
+@pytest.fixture(scope="session")
+def dbt(clean_env, tmp_path_factory) -> Callable[..., Run]:
+    """`dbt("build", "--select", "seg_cart", env={"AS_OF": "2024-03-01"})` runs dbt in the project and gives the Run.
+
+    Where `env` names no WAREHOUSE the run gets a new one. A run that fails is given back like any other: look at its
+    code.
+    """
+
+    def run(*arguments: str, env: dict[str, str] | None = None) -> Run:
+        own = {name: str(value) for name, value in (env or {}).items()}
+        own.setdefault("WAREHOUSE", str(tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb"))
+        return run_program([str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *arguments], clean_env | own)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def built_sample(dbt) -> Path:
+    """The warehouse of the sample, built once for all tests. Read it; to change it, copy the file."""
+    ran = dbt("run")
+    assert ran.code == 0, ran.output
+    return ran.warehouse
+
+
+def run_program(command: list[str], env: dict[str, str], folder: Path = PROJECT) -> Run:
+    """Runs a command in `folder` and gives how it ended."""
+    ended = subprocess.run(
+        command, cwd=folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600
+    )
+    return Run(ended.returncode, ended.stdout, folder / env["WAREHOUSE"])
