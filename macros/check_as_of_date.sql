@@ -15,7 +15,7 @@
         {% endif %}
         {% set answer = run_query(
             "select cast(" ~ try_timestamp("cast('" ~ asked ~ "' as varchar)") ~ " as date) as asked, "
-            ~ "cast(min(" ~ local_date(try_timestamp('event_at')) ~ ") as varchar) as first_day "
+            ~ "cast(" ~ local_date("min(" ~ try_timestamp("event_at") ~ ")") ~ " as varchar) as first_day "
             ~ "from " ~ source('raw', 'events')
         ).rows[0] %}
         {% if answer[0] is none %}

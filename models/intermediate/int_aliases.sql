@@ -1,4 +1,7 @@
 -- Where each aliased id leads, at the end of chains of aliases known by the as-of date.
+-- A table: six models ask, and the recursion is to run once.
+{{ config(materialized='table') }}
+
 with recursive as_of_dates as (
 
     select * from {{ ref('int_as_of_dates') }}
