@@ -1,72 +1,7 @@
--- Every event once, with its day, its type and its money in the reporting currency.
--- A view: the wide rows are never copied, each reader takes the columns that it needs in one pass.
-with delivered_once as (
+-- Every event once, with its type and its money in the reporting currency.
+with unique_events as (
 
-    select
-        event_id,
-        event_name,
-        event_at,
-        received_at,
-        user_id,
-        anonymous_id,
-        session_id,
-        platform,
-        device_type,
-        os,
-        country,
-        language,
-        channel,
-        page_path,
-        referrer,
-        item_category,
-        search_query,
-        quantity,
-        revenue,
-        currency,
-        properties,
-        {{ local_date('event_at') }} as event_date
-    from {{ ref('stg_events') }}
-    where
-        {{ hash64('event_id') }} not in (
-            select repeated.event_id_hash from {{ ref('int_first_deliveries') }} as repeated
-        )
-
-),
-
-first_deliveries as (
-
-    select
-        event_id,
-        event_name,
-        event_at,
-        received_at,
-        user_id,
-        anonymous_id,
-        session_id,
-        platform,
-        device_type,
-        os,
-        country,
-        language,
-        channel,
-        page_path,
-        referrer,
-        item_category,
-        search_query,
-        quantity,
-        revenue,
-        currency,
-        properties,
-        event_date
-    from {{ ref('int_first_deliveries') }}
-
-),
-
-deduplicated as (
-
-    select * from delivered_once
-    union all
-    select * from first_deliveries
+    select * from {{ ref('int_unique_events') }}
 
 ),
 
@@ -85,40 +20,40 @@ exchange_rates as (
 final as (
 
     select
-        deduplicated.event_id,
-        deduplicated.event_name,
+        unique_events.event_id,
+        unique_events.event_name,
         coalesce(event_taxonomy.event_type, 'other') as event_type,
         coalesce(event_taxonomy.is_activity, true) as is_activity,
-        deduplicated.event_at,
-        deduplicated.event_date,
-        deduplicated.received_at,
-        deduplicated.user_id,
-        deduplicated.anonymous_id,
-        {{ hash64('deduplicated.user_id') }} as user_key,
-        {{ hash64('deduplicated.anonymous_id') }} as device_key,
-        deduplicated.session_id,
-        deduplicated.platform,
-        deduplicated.device_type,
-        deduplicated.os,
-        deduplicated.country,
-        deduplicated.language,
-        deduplicated.channel,
-        deduplicated.page_path,
-        deduplicated.referrer,
-        deduplicated.item_category,
-        deduplicated.search_query,
-        deduplicated.quantity,
+        unique_events.event_at,
+        unique_events.event_date,
+        unique_events.received_at,
+        unique_events.user_id,
+        unique_events.anonymous_id,
+        unique_events.user_key,
+        unique_events.device_key,
+        unique_events.session_id,
+        unique_events.platform,
+        unique_events.device_type,
+        unique_events.os,
+        unique_events.country,
+        unique_events.language,
+        unique_events.channel,
+        unique_events.page_path,
+        unique_events.referrer,
+        unique_events.item_category,
+        unique_events.search_query,
+        unique_events.quantity,
         case
-            when coalesce(deduplicated.currency, '{{ var("currency") }}') = '{{ var("currency") }}'
-                then deduplicated.revenue
-            else cast(deduplicated.revenue * exchange_rates.rate as decimal(18, 4))
+            when coalesce(unique_events.currency, '{{ var("currency") }}') = '{{ var("currency") }}'
+                then unique_events.revenue
+            else cast(unique_events.revenue * exchange_rates.rate as decimal(18, 4))
         end as revenue,
-        deduplicated.properties
-    from deduplicated
+        unique_events.properties
+    from unique_events
     left join event_taxonomy
-        on deduplicated.event_name = event_taxonomy.event_name
+        on unique_events.event_name = event_taxonomy.event_name
     left join exchange_rates
-        on deduplicated.currency = exchange_rates.currency and deduplicated.event_date = exchange_rates.rate_date
+        on unique_events.currency = exchange_rates.currency and unique_events.event_date = exchange_rates.rate_date
 
 )
 

@@ -27,39 +27,45 @@ sessions as (
 
 ),
 
+active_days as (
+
+    select
+        as_of_date,
+        person_key,
+        max(days_ago) as days_since_first_active,
+        min(days_ago) as days_since_last_active,
+        {{ second_smallest('days_ago') }} as days_since_second_last_active,
+        count(case when days_ago < 7 then 1 end) as active_days_7d,
+        count(case when days_ago < 28 then 1 end) as active_days_28d,
+        count(*) as active_days_lifetime,
+        count(case when days_ago < 90 and is_mobile_active = 1 then 1 end) as mobile_active_days_90d,
+        count(case when days_ago < 90 and is_desktop_active = 1 then 1 end) as desktop_active_days_90d
+    from {{ ref('int_user_days') }}
+    where events > 0
+    group by as_of_date, person_key
+
+),
+
 totals as (
 
     select
         as_of_date,
         person_key,
-
-        max(case when events > 0 then days_ago end) as days_since_first_active,
-        min(case when events > 0 then days_ago end) as days_since_last_active,
-        {{ second_smallest('case when events > 0 then days_ago end') }} as days_since_second_last_active,
-        sum(case when events > 0 and days_ago < 7 then 1 else 0 end) as active_days_7d,
-        sum(case when events > 0 and days_ago < 28 then 1 else 0 end) as active_days_28d,
-        sum(case when events > 0 then 1 else 0 end) as active_days_lifetime,
-        sum(case when days_ago < 28 then events else 0 end) as events_28d,
-        sum(case when days_ago < 90 then is_mobile_active else 0 end) as mobile_active_days_90d,
-        sum(case when days_ago < 90 then is_desktop_active else 0 end) as desktop_active_days_90d,
-
+        sum(case when days_ago < 28 then events end) as events_28d,
         sum(case when days_ago < 28 then revenue end) as revenue_28d,
         sum(case when days_ago < 365 then revenue end) as revenue_365d,
         sum(revenue) as revenue_lifetime,
-
         max(last_purchase_at) as last_purchase_at,
         max(last_add_to_cart_at) as last_add_to_cart_at,
         max(last_checkout_start_at) as last_checkout_start_at,
         min(case when last_add_to_cart_at is not null then days_ago end) as days_since_last_add_to_cart,
         min(case when last_checkout_start_at is not null then days_ago end) as days_since_last_checkout_start,
-
-        sum(case when days_ago < 28 then support_contacts else 0 end) as support_contacts_28d,
-        sum(case when days_ago < 28 then support_views else 0 end) as support_views_28d,
-        sum(case when days_ago < 28 then errors else 0 end) as errors_28d,
-        sum(case when days_ago < 28 then searches else 0 end) as searches_28d
-    from {{ ref('int_user_days') }}
+        sum(case when days_ago < 28 then support_contacts end) as support_contacts_28d,
+        sum(case when days_ago < 28 then support_views end) as support_views_28d,
+        sum(case when days_ago < 28 then errors end) as errors_28d,
+        sum(case when days_ago < 28 then searches end) as searches_28d
+    from {{ ref('int_person_half_hours') }}
     group by as_of_date, person_key
-    having max(events) > 0
 
 ),
 
@@ -131,22 +137,22 @@ buyers as (
 final as (
 
     select
-        totals.as_of_date,
+        active_days.as_of_date,
         people.user_id,
 
-        totals.days_since_first_active,
-        totals.days_since_last_active,
-        totals.days_since_second_last_active - totals.days_since_last_active as days_between_last_two_active_days,
-        cast(totals.active_days_7d as integer) as active_days_7d,
-        cast(totals.active_days_28d as integer) as active_days_28d,
-        cast(totals.active_days_lifetime as integer) as active_days_lifetime,
+        active_days.days_since_first_active,
+        active_days.days_since_last_active,
+        active_days.days_since_second_last_active - active_days.days_since_last_active as days_between_last_two_active_days,
+        cast(active_days.active_days_7d as integer) as active_days_7d,
+        cast(active_days.active_days_28d as integer) as active_days_28d,
+        cast(active_days.active_days_lifetime as integer) as active_days_lifetime,
         cast(coalesce(sessions.sessions_7d, 0) as integer) as sessions_7d,
         cast(coalesce(sessions.sessions_28d, 0) as integer) as sessions_28d,
         cast(coalesce(sessions.sessions_lifetime, 0) as integer) as sessions_lifetime,
-        cast(totals.events_28d as integer) as events_28d,
+        cast(coalesce(totals.events_28d, 0) as integer) as events_28d,
         coalesce(sessions.session_seconds_28d / nullif(sessions.sessions_28d, 0) / 60, 0) as avg_session_minutes_28d,
-        cast(totals.mobile_active_days_90d as integer) as mobile_active_days_90d,
-        cast(totals.desktop_active_days_90d as integer) as desktop_active_days_90d,
+        cast(active_days.mobile_active_days_90d as integer) as mobile_active_days_90d,
+        cast(active_days.desktop_active_days_90d as integer) as desktop_active_days_90d,
 
         cast(coalesce(buyers.purchase_days_28d, 0) as integer) as purchase_days_28d,
         cast(coalesce(buyers.purchase_days_365d, 0) as integer) as purchase_days_365d,
@@ -175,10 +181,10 @@ final as (
         cast(1 + floor(5.0 * buyers.worse_by_frequency / buyers.buyers) as integer) as f_score,
         cast(1 + floor(5.0 * buyers.worse_by_money / buyers.buyers) as integer) as m_score,
 
-        cast(totals.support_contacts_28d as integer) as support_contacts_28d,
-        cast(totals.support_views_28d as integer) as support_views_28d,
-        cast(totals.errors_28d as integer) as errors_28d,
-        cast(totals.searches_28d as integer) as searches_28d,
+        cast(coalesce(totals.support_contacts_28d, 0) as integer) as support_contacts_28d,
+        cast(coalesce(totals.support_views_28d, 0) as integer) as support_views_28d,
+        cast(coalesce(totals.errors_28d, 0) as integer) as errors_28d,
+        cast(coalesce(totals.searches_28d, 0) as integer) as searches_28d,
         last_nps.last_nps_score,
         last_nps.days_since_last_nps,
 
@@ -187,17 +193,19 @@ final as (
         traits.language,
         traits.device_type,
         traits.channel
-    from totals
+    from active_days
     inner join people
-        on totals.as_of_date = people.as_of_date and totals.person_key = people.person_key
+        on active_days.as_of_date = people.as_of_date and active_days.person_key = people.person_key
+    inner join totals
+        on active_days.as_of_date = totals.as_of_date and active_days.person_key = totals.person_key
     left join sessions
-        on totals.as_of_date = sessions.as_of_date and totals.person_key = sessions.person_key
+        on active_days.as_of_date = sessions.as_of_date and active_days.person_key = sessions.person_key
     left join buyers
-        on totals.as_of_date = buyers.as_of_date and totals.person_key = buyers.person_key
+        on active_days.as_of_date = buyers.as_of_date and active_days.person_key = buyers.person_key
     left join last_nps
-        on totals.as_of_date = last_nps.as_of_date and totals.person_key = last_nps.person_key
+        on active_days.as_of_date = last_nps.as_of_date and active_days.person_key = last_nps.person_key
     left join traits
-        on totals.as_of_date = traits.as_of_date and totals.person_key = traits.person_key
+        on active_days.as_of_date = traits.as_of_date and active_days.person_key = traits.person_key
 
 )
 
