@@ -1,0 +1,231 @@
+"""Builds and tests everything, then shows what came out. `make run` calls it.
+
+RAW_DATA, TAXONOMY, AS_OF and WAREHOUSE are taken from the environment; paths are relative to where the person is.
+A failure is one line a cause, and exit code 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+PROJECT = Path(__file__).resolve().parent.parent
+# An attribute set may have a value for every country: the largest are shown, the marts have them all.
+MOST_SEGMENTS_SHOWN = 12
+MOST_CAUSES_SHOWN = 10
+
+
+@dataclass
+class Outcome:
+    """How dbt ended: its exit code, the causes of a failure and the warnings, a line for each node."""
+
+    code: int = 0
+    causes: dict[str, str] = field(default_factory=dict)
+    warnings: dict[str, str] = field(default_factory=dict)
+
+
+def main() -> int:
+    """Builds, then prints the summary or the causes of the failure. Returns the exit code."""
+    console = Console(highlight=False)
+    started = time.monotonic()
+    env = environment()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        outcome = build(console, env)
+        if outcome.code == 0:
+            show_summary(console, Path(env["WAREHOUSE"]))
+            seconds = time.monotonic() - started
+            console.print(f"Built and tested in {seconds:.0f} s. Tables: schema marts in {env['WAREHOUSE']}", soft_wrap=True)
+    except KeyboardInterrupt:
+        console.print("Stopped. What was built so far stays; the next run builds it all again.", style="red")
+        return 130
+    for lines, style in ((outcome.warnings, "yellow"), (outcome.causes, "red")):
+        for line in list(lines.values())[:MOST_CAUSES_SHOWN]:
+            console.print(line, style=style, markup=False, soft_wrap=True)
+        if len(lines) > MOST_CAUSES_SHOWN:
+            console.print(f"and {len(lines) - MOST_CAUSES_SHOWN} more, see {env['DBT_LOG_PATH']}/dbt.log", soft_wrap=True)
+    return 1 if outcome.code else 0
+
+
+def environment() -> dict[str, str]:
+    """The environment for dbt, which runs in the project's folder: so paths are made absolute."""
+    env = dict(os.environ)
+    env["WAREHOUSE"] = os.path.abspath(env.get("WAREHOUSE") or PROJECT / "warehouse.duckdb")
+    env["DBT_LOG_PATH"] = os.path.abspath(env.get("DBT_LOG_PATH") or PROJECT / "logs")
+    for name in ("RAW_DATA", "TAXONOMY", "DBT_TARGET_PATH"):
+        if env.get(name):
+            env[name] = os.path.abspath(env[name])
+    return env
+
+
+# Building
+
+
+def build(console: Console, env: dict[str, str]) -> Outcome:
+    """Runs `dbt build`, shows how far it is, and gives how it ended. Interrupted, it ends dbt first."""
+    logs = ["--log-format", "json", "--log-format-file", "text", "--log-level-file", "info"]
+    command = [str(Path(sys.executable).with_name("dbt")), *logs, "build"]
+    # A session of its own: Ctrl-C reaches dbt once, from here, and not from the terminal as well.
+    dbt = subprocess.Popen(
+        command, cwd=PROJECT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    outcome = Outcome()
+    try:
+        with Progress(
+            TextColumn("{task.description:<40.40}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        ) as progress:
+            task = progress.add_task("reading the project and the raw data", total=None)
+            layers: set[str] = set()
+            for event, info in events_of(dbt):
+                if info["name"] == "LogStartLine":
+                    node = event["node_info"]
+                    layer = node["node_relation"]["schema"]
+                    progress.update(task, description=node["node_name"], completed=event["index"], total=event["total"])
+                    if node["resource_type"] == "model" and not console.is_terminal and layer not in layers:
+                        console.print(f"building {layer}")
+                    layers.add(layer)
+                else:
+                    note(event, info, outcome)
+        outcome.code = dbt.wait()
+    finally:
+        end(dbt)
+    if outcome.code and not outcome.causes:
+        outcome.causes["dbt"] = f"dbt ended with code {outcome.code}; see {env['DBT_LOG_PATH']}/dbt.log"
+    return outcome
+
+
+def events_of(dbt: subprocess.Popen[str]) -> Iterator[tuple[dict, dict]]:
+    """What dbt says, an event at a time: its data, and the info about it."""
+    for line in dbt.stdout or ():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            # Printed by a library, past dbt's log.
+            continue
+        yield event["data"], event["info"]
+
+
+def note(event: dict, info: dict, outcome: Outcome) -> None:
+    """Adds what an event says of a failure or a warning to the outcome."""
+    if info["name"] == "MainEncounteredError":
+        outcome.causes["dbt"] = cause(event["exc"])
+    elif info["name"] == "LogTestResult" and event["status"] in ("fail", "warn"):
+        node = event["node_info"]["node_name"]
+        word, lines = ("failed", outcome.causes) if event["status"] == "fail" else ("warns", outcome.warnings)
+        # What a unit test found is a table of differences, not a number of rows.
+        rows = "" if event["node_info"]["resource_type"] == "unit_test" else f" ({event['num_failures']} rows)"
+        lines[node] = f"test {node} {word}{rows}: look with dbt test --select {node}"
+    elif info["name"] == "RunResultError":
+        node = event["node_info"]["node_name"]
+        outcome.causes.setdefault(node, f"{event['node_info']['resource_type']} {node} failed: {cause(event['msg'])}")
+
+
+def cause(message: str) -> str:
+    """The one line of a message of dbt that says what is wrong, without values that the engine quotes."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    for line in lines:
+        if re.match(r"(RAW_DATA|TAXONOMY|AS_OF|WAREHOUSE): ", line):
+            return line
+    file = next((f"{found.group(1)}: " for line in lines if (found := re.search(r" Error in .*\((.+)\)$", line))), "")
+    said = [line for line in lines if not re.match(r"(\w+ Error( in .*)?$|> |LINE \d+:|\^)", line)] or lines
+    text = " ".join(said[:2]) if said and said[0].endswith("Error") else "".join(said[:1])
+    # A value that does not convert may be a person's id.
+    return file + (re.sub(r"'[^']*'", "'...'", text) if " Error: " in text else text)
+
+
+def end(dbt: subprocess.Popen[str]) -> None:
+    """Ends dbt if it still runs: as Ctrl-C would, so that it closes the warehouse; by force if it does not hear."""
+    if dbt.poll() is None:
+        dbt.send_signal(signal.SIGINT)
+        try:
+            dbt.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            dbt.kill()
+            dbt.wait()
+
+
+# Showing
+
+
+def show_summary(console: Console, warehouse: Path) -> None:
+    """Prints the sizes of all segments at the as-of date, and what became of the input."""
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        as_of_date, people = connection.execute(
+            "select as_of_date, members from marts.fct_segment_daily where segment_set = 'all' "
+            "order by as_of_date desc limit 1"
+        ).fetchone() or (None, 0)
+        sizes = connection.execute(
+            "select segment_set, segment, members, share from marts.fct_segment_daily "
+            "where segment_set <> 'all' and as_of_date = (select max(as_of_date) from marts.fct_segment_daily) "
+            "order by segment_set, members desc, segment"
+        ).fetchall()
+        health = connection.execute("select input, check_name, row_count from marts.fct_input_health").fetchall()
+    console.print(segment_table(sizes))
+    console.print(f"As of {as_of_date}: {people:,} people.")
+    for line in input_lines(health):
+        console.print(line, soft_wrap=True, markup=False)
+
+
+def segment_table(sizes: list[tuple[str, str, int, float]]) -> Table:
+    """One row a segment, in the order in which dbt_project.yml lists the sets."""
+    order = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]["segment_sets"]
+    table = Table("segment set", "segment", box=None, pad_edge=False)
+    table.add_column("members", justify="right")
+    table.add_column("share", justify="right")
+    by_set: dict[str, list[tuple[str, str, int, float]]] = {name: [] for name in order}
+    for row in sizes:
+        by_set.setdefault(row[0], []).append(row)
+    for name, rows in by_set.items():
+        for number, (_, segment, members, share) in enumerate(rows[:MOST_SEGMENTS_SHOWN]):
+            table.add_row(name if number == 0 else "", segment, f"{members:,}", f"{share or 0:.1%}")
+        if len(rows) > MOST_SEGMENTS_SHOWN:
+            rest = rows[MOST_SEGMENTS_SHOWN:]
+            table.add_row("", f"({len(rest)} smaller ones)", f"{sum(row[2] for row in rest):,}", "")
+        table.add_section()
+    return table
+
+
+def input_lines(health: list[tuple[str, str, int]]) -> Iterator[str]:
+    """What became of the raw rows, in lines a person reads: the events first, then whatever is not as it should be."""
+    counts = {(source, check): count for source, check, count in health}
+    rejected = {
+        check.removeprefix("rejected: "): count for (_, check), count in counts.items() if check.startswith("rejected: ")
+    }
+    yield (
+        f"Events: {counts['events', 'raw rows']:,} rows = {counts['events', 'clean']:,} clean"
+        f" + {sum(rejected.values()):,} rejected + {counts['events', 'duplicates']:,} duplicates."
+    )
+    if rejected:
+        reasons = sorted(rejected.items(), key=lambda item: (-item[1], item[0]))
+        yield "Rejected: " + ", ".join(f"{count:,} {reason}" for reason, count in reasons) + "."
+    findings = [
+        f"{source}: {check} ({count:,})"
+        for (source, check), count in counts.items()
+        if count and check not in ("raw rows", "clean", "duplicates") and not check.startswith("rejected: ")
+    ]
+    if findings:
+        yield "Also: " + ", ".join(findings) + "."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
