@@ -205,11 +205,15 @@ def json_sources(conn: duckdb.DuckDBPyConnection, files: list[Path], wanted: set
     sources = []
     for (options, partitions), group in layouts.items():
         for columns, alike in spellings(conn, group, options, wanted).items():
-            # At least one is asked for, even where the objects have no known key: they are rows all the same.
-            listed = ", ".join(f"{quoted(spelled)}: 'VARCHAR'" for _, spelled in columns) or f"{min(wanted)}: 'VARCHAR'"
+            # Not read_json: it parses in place, on past the end of a line that breaks off, and so spoils the next one.
+            # At least one key is asked for: objects without a known one are rows all the same.
+            asked = json.dumps({spelled: "VARCHAR" for _, spelled in columns} or {min(wanted): "VARCHAR"})
+            scan = (
+                f"(select unnest(from_json(json, {quoted(asked)})), * exclude (json) "
+                f"from read_json_objects({path_list(alike)}, {options}))"
+            )
             found = {name: (spelled, "VARCHAR") for name, spelled in columns}
-            found |= {name: (name, "VARCHAR") for name in partitions}
-            sources.append(Source(f"read_json({path_list(alike)}, columns = {{{listed}}}, {options})", found))
+            sources.append(Source(scan, found | {name: (name, "VARCHAR") for name in partitions}))
     return sources
 
 

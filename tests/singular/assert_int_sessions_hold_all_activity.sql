@@ -1,0 +1,103 @@
+-- The sessions of a person hold each of their activity events up to the as-of date once, and two sessions on one
+-- device lie more than 30 minutes apart.
+with sessions as (
+
+    select * from {{ ref('int_sessions') }}
+
+),
+
+user_days as (
+
+    select * from {{ ref('int_user_days') }}
+
+),
+
+by_session as (
+
+    select
+        as_of_date,
+        person_key,
+        sum(events) as events
+    from sessions
+    group by as_of_date, person_key
+
+),
+
+by_day as (
+
+    select
+        as_of_date,
+        person_key,
+        sum(events) as events
+    from user_days
+    where events > 0
+    group by as_of_date, person_key
+
+),
+
+by_event as (
+
+    select
+        people.as_of_date,
+        people.person_key,
+        count(*) as events
+    from {{ ref('int_events') }} as events
+    inner join {{ ref('int_people') }} as people
+        on
+            {{ same('events.user_key', 'people.user_key') }}
+            and {{ same('events.device_key', 'people.device_key') }}
+            and events.event_date <= people.as_of_date
+    where events.is_activity
+    group by people.as_of_date, people.person_key
+
+),
+
+counted_otherwise as (
+
+    select
+        'events of the sessions' as problem,
+        coalesce(by_event.as_of_date, by_session.as_of_date) as as_of_date,
+        coalesce(by_event.person_key, by_session.person_key) as person_key
+    from by_event
+    full outer join by_session
+        on by_event.as_of_date = by_session.as_of_date and by_event.person_key = by_session.person_key
+    left join by_day
+        on by_event.as_of_date = by_day.as_of_date and by_event.person_key = by_day.person_key
+    where (by_event.events = by_session.events and by_event.events = by_day.events) is not true
+
+),
+
+ordered as (
+
+    select
+        as_of_date,
+        person_key,
+        started_at,
+        ended_at,
+        lag(ended_at) over (partition by as_of_date, person_key, device_key order by started_at) as previous_ended_at
+    from sessions
+
+),
+
+too_close as (
+
+    select
+        'a gap of no more than 30 minutes' as problem,
+        as_of_date,
+        person_key
+    from ordered
+    where
+        (ended_at >= started_at) is not true
+        or started_at <= previous_ended_at + interval '30' minute
+
+),
+
+final as (
+
+    select * from counted_otherwise
+    union all
+    select * from too_close
+
+)
+
+select * from final

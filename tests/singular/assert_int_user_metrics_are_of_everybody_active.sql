@@ -1,0 +1,43 @@
+-- Everybody with activity up to the as-of date has one row of metrics at it, and nobody else has any.
+with active as (
+
+    -- From the events themselves, not by the way that the metrics go.
+    select distinct
+        people.as_of_date,
+        people.user_id
+    from {{ ref('int_events') }} as events
+    inner join {{ ref('int_people') }} as people
+        on
+            {{ same('events.user_key', 'people.user_key') }}
+            and {{ same('events.device_key', 'people.device_key') }}
+            and events.event_date <= people.as_of_date
+    where events.is_activity
+
+),
+
+metrics as (
+
+    select
+        as_of_date,
+        user_id,
+        count(*) as row_count
+    from {{ ref('int_user_metrics') }}
+    group by as_of_date, user_id
+
+),
+
+final as (
+
+    select
+        active.user_id as active_user_id,
+        metrics.user_id as metrics_user_id,
+        metrics.row_count,
+        coalesce(active.as_of_date, metrics.as_of_date) as as_of_date
+    from active
+    full outer join metrics
+        on active.as_of_date = metrics.as_of_date and active.user_id = metrics.user_id
+    where (active.user_id is not null and metrics.row_count = 1) is not true
+
+)
+
+select * from final
