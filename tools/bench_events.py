@@ -8,8 +8,8 @@ so that 10 million events take less than a minute and memory stays small whateve
 
 Who sends them, a person for every 40 events, most of them rarely seen and a few all the time:
 
-- one to four devices a person; each is anonymous at first, logs in during its first, second or a later session
-  (`logged_in`), and is recognised from then on, but for sessions in which the person has logged out;
+- one to four devices a person; each is anonymous at first, logs in during its first or a later session (`logged_in`),
+  and is recognised from then on, but for sessions in which the person has logged out;
 - one person in five never logs in;
 - refunds and mails come from the server: they have a user_id and no anonymous_id.
 
@@ -90,7 +90,8 @@ select
     timestamp '{first_day}' + to_days(day) + to_microseconds(floor(which_second * 86400e6)::bigint) as started_at,
     -- Seconds from one event to the next; in the slowest sessions more than 30 minutes.
     15 - 90 * ln(1 - draw(session_number, 'pace')) as pace,
-    coalesce(visit = login_visit, false) as has_login,
+    -- A look around first, in most cases.
+    case when visit = login_visit then floor(draw(device, 'login event') * least(events, 5))::integer end as login_event,
     -- Known from the login on, but in one later session of eight.
     case
         when visit = login_visit or (visit > login_visit and draw(session_number, 'logged out') > 0.125)
@@ -116,7 +117,7 @@ MONTH = """
 copy (
     with clicks as (
         select
-            sessions.*,
+            sessions.* replace (case when k >= coalesce(login_event, 0) then user_id end as user_id),
             k,
             session_number * 1000 + k as event,
             draw(session_number * 1000 + k, 'name') * {all_shares} as which_name,
@@ -129,7 +130,7 @@ copy (
     named as (
         select
             *,
-            case when has_login and k = 0 then 'logged_in' {names} end as event_name
+            case when k = login_event then 'logged_in' {names} end as event_name
         from clicks
     ),
     sent as (

@@ -101,9 +101,9 @@ def build(console: Console, env: dict[str, str]) -> Outcome:
                     node = event["node_info"]
                     layer = node["node_relation"]["schema"]
                     progress.update(task, description=node["node_name"], completed=event["index"], total=event["total"])
-                    if node["resource_type"] == "model" and not console.is_terminal and layer not in layers:
+                    if not console.is_terminal and node["resource_type"] == "model" and layer not in layers:
                         console.print(f"building {layer}")
-                    layers.add(layer)
+                        layers.add(layer)
                 else:
                     note(event, info, outcome)
         outcome.code = dbt.wait()

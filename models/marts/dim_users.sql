@@ -41,14 +41,15 @@ final as (
         metrics.channel,
 
         -- At most one of a set is true: its own test says so.
-        {% for set in sets -%}
+        {%- for set in sets %}
+
         case
             {%- for segment in set.segments %}
             when seg_{{ set.name }}.{{ adapter.quote(segment.name) }} then '{{ segment.name }}'
             {%- endfor %}
         end as {{ set.name }},
+        {%- endfor %}
 
-        {% endfor -%}
         metrics.days_since_first_active,
         metrics.days_since_last_active,
         metrics.active_days_28d,
@@ -64,11 +65,10 @@ final as (
         metrics.revenue_lifetime,
         metrics.last_nps_score
     from metrics
-    {%- for set in sets %}
+    {% for set in sets -%}
     left join seg_{{ set.name }}
         on metrics.as_of_date = seg_{{ set.name }}.as_of_date and metrics.user_id = seg_{{ set.name }}.user_id
-    {%- endfor %}
-
+    {% endfor %}
 )
 
 select * from final

@@ -68,6 +68,17 @@ def dbt(clean_env, tmp_path_factory) -> Callable[..., Run]:
 
 
 @pytest.fixture(scope="session")
+def make_run(clean_env) -> Callable[..., Run]:
+    """`make_run(folder, WAREHOUSE="w.duckdb")` does what `make run` does, with a person who is in `folder`."""
+
+    def run(folder: Path, **own: str | Path) -> Run:
+        env = clean_env | {name: str(value) for name, value in own.items()}
+        return run_program([sys.executable, str(PROJECT / "tools" / "run.py")], env, folder)
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def built_sample(dbt) -> Path:
     """The warehouse of the sample, built once for all tests. Read it; to change it, copy the file."""
     ran = dbt("run")

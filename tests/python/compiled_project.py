@@ -1,0 +1,164 @@
+"""The project's own SQL, run without dbt: compiled once, then executed on any number of small inputs.
+
+dbt needs seconds to start, a property test hundreds of runs. `dbt compile` writes what each model says and the order
+of the models; this executes just that in a DuckDB in memory, with the rows of schema `raw` and the as-of dates given
+by the test.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+from reference import Raw, Settings
+
+TABLES = {
+    "events": (
+        "event_id", "event_name", "event_at", "received_at", "user_id", "anonymous_id", "session_id", "platform",
+        "device_type", "os", "country", "language", "channel", "page_path", "referrer", "item_category",
+        "search_query", "quantity", "revenue", "currency", "properties",
+    ),
+    "users": (
+        "user_id", "updated_at", "signed_up_at", "plan", "country", "language", "channel", "birth_year",
+    ),
+    "aliases": ("previous_id", "user_id", "aliased_at"),
+    "feedback": ("feedback_id", "user_id", "kind", "score", "comment", "submitted_at"),
+    "exchange_rates": ("currency", "day", "rate"),
+    "event_taxonomy": ("event_name", "event_type", "is_activity"),
+}  # fmt: skip
+AS_OF_DATES = "int_as_of_dates"
+
+
+class Warehouse:
+    """A DuckDB in memory with the models of the project; `build` fills it anew."""
+
+    def __init__(self, manifest: str) -> None:
+        """Takes the manifest that dbt wrote. Raises StopIteration where the project has no model of the metrics."""
+        compiled = json.loads(manifest)
+        self.nodes: dict[str, dict] = compiled["nodes"]
+        self.run_started = datetime.fromisoformat(compiled["metadata"]["run_started_at"]).replace(
+            microsecond=0, tzinfo=None
+        )
+        self.models = self.in_order("int_user_metrics", "stg_generic__rejected_events")
+        self.connection = duckdb.connect()
+        database = self.models[0]["database"]
+        self.connection.execute(f"attach ':memory:' as \"{database}\"")
+        self.connection.execute(f'use "{database}"')
+        self.connection.execute("set TimeZone = 'UTC'")
+        self.connection.execute("set threads = 1")
+        for schema in {"raw", *(node["schema"] for node in self.models)}:
+            self.connection.execute(f"create schema if not exists {schema}")
+        for table, columns in TABLES.items():
+            self.connection.execute(f"create table raw.{table} ({', '.join(f'{name} varchar' for name in columns)})")
+        for node in self.models:
+            self.create(node)
+
+    def node(self, name: str) -> dict:
+        """What dbt knows of a model or a test. Raises StopIteration where there is none of that name."""
+        return next(node for node in self.nodes.values() if node["name"] == name)
+
+    def in_order(self, *names: str) -> list[dict]:
+        """These models and all that they read, each after what it reads."""
+        ordered: dict[str, dict] = {}
+
+        def visit(node: dict) -> None:
+            for parent in node["depends_on"]["nodes"]:
+                if parent in self.nodes and parent not in ordered:
+                    visit(self.nodes[parent])
+            ordered[node["unique_id"]] = node
+
+        for name in names:
+            visit(self.node(name))
+        return [node for node in ordered.values() if node["config"]["materialized"] != "ephemeral"]
+
+    def create(self, node: dict) -> None:
+        """A model as dbt would materialize it; the as-of dates are a table that the test fills."""
+        if node["name"] == AS_OF_DATES:
+            self.connection.execute(f"create or replace table {node['relation_name']} (as_of_date date)")
+        else:
+            kind = "view" if node["config"]["materialized"] == "view" else "table"
+            self.connection.execute(f"create or replace {kind} {node['relation_name']} as\n{node['compiled_code']}")
+
+    def build(self, raw: Raw, as_of_dates: Iterable[date]) -> None:
+        """Replaces everything by what comes of these rows at these dates."""
+        self.load(raw)
+        for node in self.models:
+            if node["name"] == AS_OF_DATES:
+                self.connection.execute(f"delete from {node['relation_name']}")
+                self.connection.execute(f"insert into {node['relation_name']} select unnest(?)", [list(as_of_dates)])
+            elif node["config"]["materialized"] != "view":
+                self.create(node)
+
+    def spoil(self, model: str, select: str) -> None:
+        """Puts the rows that `select` gives in the place of a model; it finds the model's own as `right_rows`."""
+        relation = self.node(model)["relation_name"]
+        kind = "view" if self.node(model)["config"]["materialized"] == "view" else "table"
+        self.connection.execute(f"create or replace table raw.right_rows as select * from {relation}")
+        self.connection.execute(f"drop {kind} {relation}")
+        self.connection.execute(f"create table {relation} as select * from raw.right_rows where false")
+        self.connection.execute(f"insert into {relation} {select.replace('right_rows', 'raw.right_rows')}")
+
+    def load(self, raw: Raw) -> None:
+        """Replaces the rows of schema raw."""
+        for table, columns in TABLES.items():
+            self.connection.execute(f"delete from raw.{table}")
+            shape = json.dumps([{name: "VARCHAR" for name in columns}])
+            self.connection.execute(
+                f"insert into raw.{table} by name select unnest(from_json(?, '{shape}'), max_depth := 2)",
+                [json.dumps(getattr(raw, table))],
+            )
+
+    def rows(self, sql: str) -> list[tuple]:
+        """What a query gives."""
+        return self.connection.execute(sql).fetchall()
+
+    def failures(self, test: str) -> list[tuple]:
+        """The rows for which a singular test fails."""
+        return self.rows(self.node(test)["compiled_code"])
+
+    def metrics(self, as_of: date) -> dict[str, dict]:
+        """The columns of int_user_metrics by user_id. Raises AssertionError where a user has two rows."""
+        found = self.connection.execute(
+            "select * exclude (as_of_date) from intermediate.int_user_metrics where as_of_date = ?", [as_of]
+        )
+        names = [column[0] for column in found.description]
+        rows = [dict(zip(names, row)) for row in found.fetchall()]
+        by_user = {row.pop("user_id"): row for row in rows}
+        assert len(by_user) == len(rows)
+        return by_user
+
+
+class CompiledProject:
+    """The project compiled for any time zone; dbt is started twice at most.
+
+    UTC has SQL of its own (macros/cross_db/local_date.sql). All other zones share theirs but for the name in it, so
+    one stands in for them.
+    """
+
+    STAND_IN = "Europe/Lisbon"
+
+    def __init__(self, dbt: Callable, target: Path) -> None:
+        """`dbt` is the fixture, `target` the folder that it writes to unless told otherwise."""
+        self.dbt, self.target = dbt, target
+        self.manifests: dict[str, str] = {}
+        self.warehouses: dict[str, tuple[Warehouse, Settings]] = {}
+
+    def manifest(self, zone: str) -> str:
+        """What dbt writes for this zone. Raises AssertionError where dbt fails."""
+        if zone not in self.manifests:
+            variables = [] if zone == "UTC" else ["--vars", json.dumps({"timezone": zone})]
+            ran = self.dbt("compile", "--select", "+int_user_metrics", "stg_generic__rejected_events", *variables)
+            assert ran.code == 0, ran.output
+            self.manifests[zone] = (self.target / "manifest.json").read_text(encoding="utf-8")
+        return self.manifests[zone]
+
+    def warehouse(self, zone: str = "UTC") -> tuple[Warehouse, Settings]:
+        """The models in a warehouse without rows, and the settings that the reference needs to agree with them."""
+        if zone not in self.warehouses:
+            stand_in = "UTC" if zone == "UTC" else self.STAND_IN
+            warehouse = Warehouse(self.manifest(stand_in).replace(f"'{stand_in}'", f"'{zone}'"))
+            self.warehouses[zone] = warehouse, Settings(zone=zone, run_started=warehouse.run_started)
+        return self.warehouses[zone]

@@ -1,0 +1,194 @@
+"""Tests of tools/run.py, what `make run` calls: a person's whole way from files to a table of segments."""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+import yaml
+from conftest import Run
+
+LIFECYCLE = {"new", "current", "reactivated", "resurrected", "at_risk_weekly", "at_risk_monthly", "dormant"}
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory) -> Path:
+    """Where all runs of this file build: dbt reads the whole project again when its path changes."""
+    return tmp_path_factory.mktemp("run") / "warehouse.duckdb"
+
+
+@pytest.fixture(scope="module")
+def first(make_run, warehouse) -> Run:
+    """The first run of somebody who just cloned the project."""
+    ran = make_run(warehouse.parent, WAREHOUSE=warehouse.name)
+    assert ran.code == 0, ran.output
+    return ran
+
+
+@pytest.fixture
+def built(first, warehouse, tmp_path_factory) -> Path:
+    """The warehouse as the first run left it."""
+    kept = warehouse.with_suffix(".kept")
+    if not kept.exists():
+        shutil.copyfile(warehouse, kept)
+    return Path(shutil.copyfile(kept, warehouse))
+
+
+def lifecycle(output: str) -> dict[str, int]:
+    """The members of the lifecycle segments as printed."""
+    sizes = re.findall(r"^(?:lifecycle)? +([a-z_]+) +([\d,]+) +[\d.]+%$", output, re.MULTILINE)
+    return {name: int(members.replace(",", "")) for name, members in sizes if name in LIFECYCLE}
+
+
+def test_the_sample_from_scratch(first, warehouse, project):
+    sets = yaml.safe_load((project / "dbt_project.yml").read_text())["vars"]["segment_sets"]
+    lines = first.output.splitlines()
+    assert [name for name in sets if not any(re.match(rf"{name} +\w", line) for line in lines)] == []
+    (as_of,) = re.findall(r"^As of (\d{4}-\d\d-\d\d): ([\d,]+) people\.$", first.output, re.MULTILINE)
+    assert [as_of[0]] == [str(row[0]) for row in first.rows("select max(as_of_date) from marts.fct_segment_daily")]
+    sizes = lifecycle(first.output)
+    assert set(sizes) == LIFECYCLE and min(sizes.values()) > 0
+    assert sum(sizes.values()) == int(as_of[1].replace(",", ""))
+    assert "Events: 20,190 rows = 19,866 clean + 54 rejected + 270 duplicates." in lines
+    assert "15 neither user_id nor anonymous_id, 12 no event_id" in first.output
+    assert re.search(rf"^Built and tested in \d+ s\. Tables: schema marts in {warehouse}$", first.output, re.MULTILINE)
+    assert len(lines) < 90
+
+
+def test_the_second_run_takes_seconds_and_gives_the_same(first, make_run, warehouse, built):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    second = make_run(warehouse.parent, WAREHOUSE=warehouse)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+
+    def said(run: Run) -> list[str]:
+        return [line for line in run.output.splitlines() if "Built and tested" not in line]
+
+    assert said(second) == said(first)
+    # Processor time, so that a busy machine does not fail the test.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 20
+
+
+def test_a_day_in_the_past(make_run, warehouse, built):
+    ran = make_run(warehouse.parent, WAREHOUSE=warehouse, AS_OF="2024-03-01")
+    assert ran.code == 0, ran.output
+    assert "As of 2024-03-01: " in ran.output
+    sizes = lifecycle(ran.output)
+    (people,) = ran.rows(
+        "select count(*) from intermediate.int_user_metrics where as_of_date = date '2024-03-01' "
+        "and days_since_first_active >= 0"
+    )
+    assert sum(sizes.values()) == people[0] > 0
+
+
+def test_no_events_in_the_window_is_a_result(first, make_run, warehouse, built):
+    ran = make_run(warehouse.parent, WAREHOUSE=warehouse, AS_OF="2030-01-01")
+    assert ran.code == 0, ran.output
+    assert "As of 2030-01-01: " in ran.output
+    assert {name: members for name, members in lifecycle(ran.output).items() if members} == {
+        "dormant": sum(lifecycle(first.output).values())
+    }
+
+
+def test_a_persons_own_files_however_dirty(make_run, tmp_path):
+    good = {"event_name": "page_viewed", "event_at": "2024-05-01T10:00:00Z", "received_at": "2024-05-01T10:00:01Z"}
+    ids = ["1", "o'neill", 'say "x"', "two\nlines", "🍕", "ünï", "null", "a;b,c", "anon:1", "  "]
+    events = [good | {"event_id": f"good {number}", "user_id": id} for number, id in enumerate(ids)]
+    events += [events[0]] * 2
+    events[0]["properties"] = {"text": 'é"\n' * 300_000}
+    bad = {
+        "event_at is no timestamp": ["1714557600", "soon", "2024-13-01", "2024-05-01T25:00:00Z"],
+        "event_at more than a day after received_at": ["2024-05-03", "9999-12-31", "infinity", "294246-01-01"],
+        "no event_at": [None],
+    }
+    for reason, values in bad.items():
+        events += [good | {"event_id": f"{reason} {value}", "user_id": "1", "event_at": value} for value in values]
+    events += [good, {"event_id": "nobody"} | good, {"event_id": "x", "user_id": "1"}]
+    odd = {"quantity": "two", "revenue": "1e300", "received_at": "then", "country": "d" * 999, "platform": [1, {}]}
+    bought = {"event_id": "odd", "event_name": "order_completed", "user_id": "1", "currency": "🍕"}
+    events += [good | bought | odd, good | bought | {"event_id": "odd 2", "revenue": -0.005, "quantity": 1e12}]
+    # The first day that an engine knows must not make a window overflow.
+    events += [good | {"event_id": "old", "user_id": "old", "event_at": "0001-01-01", "received_at": None}]
+    folder = tmp_path / "my own files"
+    (folder / "events").mkdir(parents=True)
+    lines = [json.dumps(event, ensure_ascii=False) for event in events]
+    (folder / "events" / "1.ndjson").write_text("\n".join([*lines, "{broken", ""]))
+    (folder / "users.csv").write_text("user_id,updated_at,plan,birth_year\n1,never,free,n/a\n1,,plus\n,,,\n")
+    (folder / "feedback.csv").write_text("feedback_id,user_id,kind,score,submitted_at\nf,1,nps,ten,x\nf,1,nps,9,2024-05-01\n")
+    ran = make_run(tmp_path, RAW_DATA="my own files", WAREHOUSE="my own.duckdb")
+    assert ran.code == 0, ran.output
+    assert "As of 2024-05-01: " in ran.output
+    assert re.search(r"^Events: (\d+) rows = 13 clean \+ \d+ rejected \+ 2 duplicates\.$", ran.output, re.MULTILINE)
+    health = {
+        (source, check): count
+        for source, check, count in ran.rows("select input, check_name, row_count from marts.fct_input_health")
+    }
+    assert {reason: health["events", f"rejected: {reason}"] for reason in bad} == {
+        reason: len(values) for reason, values in bad.items()
+    }
+    assert health["events", "raw rows"] == len(events) + 1
+    assert health["events", "rejected: unreadable or empty row"] == 1
+    assert health["events", "rejected: neither user_id nor anonymous_id"] == 1
+    assert (health["events", "quantity does not parse"], health["events", "revenue does not parse"]) == (2, 1)
+    assert health["events", "received_at does not parse"] == 1
+    assert health["events", "purchase or refund without an exchange rate"] == 1
+    assert (health["users", "raw rows"], health["users", "no user_id"]) == (3, 2)
+    assert (health["users", "updated_at does not parse"], health["users", "birth_year does not parse"]) == (1, 1)
+    assert (health["feedback", "score does not parse"], health["feedback", "submitted_at does not parse"]) == (1, 1)
+    people = {row[0] for row in ran.rows("select user_id from marts.dim_users")}
+    assert people == {*ids, "old"}
+
+
+def test_ctrl_c_ends_it(clean_env, project, warehouse, built):
+    running = subprocess.Popen(
+        [sys.executable, "tools/run.py"],
+        cwd=project,
+        env=clean_env | {"WAREHOUSE": str(warehouse)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    for line in running.stdout:
+        if line == "building intermediate\n":
+            break
+    running.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    rest = running.stdout.read()
+    assert running.wait() == 130 and time.monotonic() - started < 20
+    assert rest.splitlines()[-1].startswith("Stopped.") and "Traceback" not in rest
+    # dbt is gone too: nobody holds the warehouse.
+    duckdb.connect(str(warehouse)).close()
+
+
+def test_what_a_failed_test_looks_like(monkeypatch):
+    """The causes that a person is told, from what dbt says of each kind of failure."""
+    from run import Outcome, note
+
+    outcome = Outcome()
+
+    def node(kind: str, name: str) -> dict:
+        return {"node_info": {"resource_type": kind, "node_name": name}}
+
+    note(node("test", "t") | {"status": "fail", "num_failures": 3}, {"name": "LogTestResult"}, outcome)
+    note(node("test", "t") | {"msg": "Got 3 results, configured to fail if != 0"}, {"name": "RunResultError"}, outcome)
+    note(node("test", "w") | {"status": "warn", "num_failures": 1}, {"name": "LogTestResult"}, outcome)
+    note(node("unit_test", "u") | {"status": "fail", "num_failures": 1}, {"name": "LogTestResult"}, outcome)
+    broken = "Runtime Error in model m (models/m.sql)\n  Conversion Error: Could not convert string 'secret' to INT32"
+    note(node("model", "m") | {"msg": broken}, {"name": "RunResultError"}, outcome)
+    note({"exc": "Compilation Error\n  Model 'a' depends on a node named 'b'"}, {"name": "MainEncounteredError"}, outcome)
+    assert outcome.warnings == {"w": "test w warns (1 rows): look with dbt test --select w"}
+    assert outcome.causes == {
+        "t": "test t failed (3 rows): look with dbt test --select t",
+        "u": "test u failed: look with dbt test --select u",
+        "m": "model m failed: models/m.sql: Conversion Error: Could not convert string '...' to INT32",
+        "dbt": "Model 'a' depends on a node named 'b'",
+    }
