@@ -32,7 +32,7 @@ docs: $(VENV)/installed  ## dbt's documentation site as one file: target/static_
 	@$(BIN)/dbt --quiet docs generate --static
 	@echo "target/static_index.html: open it in a browser"
 
-bench: $(VENV)/installed-bench  ## Compare with hand-written SQL, pandas and polars on 10 million events.
+bench: $(VENV)/installed-dev  ## Compare with hand-written SQL, pandas and polars on 10 million events.
 	@$(BIN)/python tools/bench.py
 
 sample: $(VENV)/installed  ## Write the sample data anew (seeds/sample).
@@ -57,12 +57,7 @@ $(VENV)/installed: $(VENV)/python-ready requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt requirements-bench.txt
 	@echo "Installing the tools for tests into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@touch $@
-
-$(VENV)/installed-bench: $(VENV)/installed requirements-bench.txt
-	@echo "Installing what is compared into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@touch $@

@@ -49,7 +49,8 @@ def main() -> int:
         if outcome.code == 0:
             show_summary(console, Path(env["WAREHOUSE"]))
             seconds = time.monotonic() - started
-            console.print(f"Built and tested in {seconds:.0f} s. Tables: schema marts in {env['WAREHOUSE']}", soft_wrap=True)
+            where = f"Tables: schema marts in {env['WAREHOUSE']}"
+            console.print(f"Built and tested in {seconds:.0f} s. {where}", soft_wrap=True, markup=False)
     except KeyboardInterrupt:
         console.print("Stopped. What was built so far stays; the next run builds it all again.", style="red")
         return 130
@@ -57,7 +58,8 @@ def main() -> int:
         for line in list(lines.values())[:MOST_CAUSES_SHOWN]:
             console.print(line, style=style, markup=False, soft_wrap=True)
         if len(lines) > MOST_CAUSES_SHOWN:
-            console.print(f"and {len(lines) - MOST_CAUSES_SHOWN} more, see {env['DBT_LOG_PATH']}/dbt.log", soft_wrap=True)
+            more = len(lines) - MOST_CAUSES_SHOWN
+            console.print(f"and {more} more, see {env['DBT_LOG_PATH']}/dbt.log", soft_wrap=True, markup=False)
     return 1 if outcome.code else 0
 
 
@@ -81,7 +83,14 @@ def build(console: Console, env: dict[str, str]) -> Outcome:
     command = [str(Path(sys.executable).with_name("dbt")), *logs, "build"]
     # A session of its own: Ctrl-C reaches dbt once, from here, and not from the terminal as well.
     dbt = subprocess.Popen(
-        command, cwd=PROJECT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        cwd=PROJECT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
     )
     outcome = Outcome()
     try:
@@ -150,7 +159,7 @@ def cause(message: str) -> str:
     said = [line for line in lines if not re.match(r"(\w+ Error( in .*)?$|> |LINE \d+:|\^)", line)] or lines
     text = " ".join(said[:2]) if said and said[0].endswith("Error") else "".join(said[:1])
     # A value that does not convert may be a person's id.
-    return file + (re.sub(r"'[^']*'", "'...'", text) if " Error: " in text else text)
+    return file + (re.sub(r"'[^']*'|(?<=value )\"[^\"]*\"", "'...'", text) if " Error: " in text else text)
 
 
 def end(dbt: subprocess.Popen[str]) -> None:
@@ -179,7 +188,7 @@ def show_summary(console: Console, warehouse: Path) -> None:
             "where segment_set <> 'all' and as_of_date = (select max(as_of_date) from marts.fct_segment_daily) "
             "order by segment_set, members desc, segment"
         ).fetchall()
-        health = connection.execute("select input, check_name, row_count from marts.fct_input_health").fetchall()
+        health = connection.execute("select input_table, check_name, row_count from marts.fct_input_health").fetchall()
     console.print(segment_table(sizes))
     console.print(f"As of {as_of_date}: {people:,} people.")
     for line in input_lines(health):
@@ -208,9 +217,8 @@ def segment_table(sizes: list[tuple[str, str, int, float]]) -> Table:
 def input_lines(health: list[tuple[str, str, int]]) -> Iterator[str]:
     """What became of the raw rows, in lines a person reads: the events first, then whatever is not as it should be."""
     counts = {(source, check): count for source, check, count in health}
-    rejected = {
-        check.removeprefix("rejected: "): count for (_, check), count in counts.items() if check.startswith("rejected: ")
-    }
+    prefix = "rejected: "
+    rejected = {check[len(prefix):]: count for (_, check), count in counts.items() if check.startswith(prefix)}
     yield (
         f"Events: {counts['events', 'raw rows']:,} rows = {counts['events', 'clean']:,} clean"
         f" + {sum(rejected.values()):,} rejected + {counts['events', 'duplicates']:,} duplicates."
@@ -221,7 +229,7 @@ def input_lines(health: list[tuple[str, str, int]]) -> Iterator[str]:
     findings = [
         f"{source}: {check} ({count:,})"
         for (source, check), count in counts.items()
-        if count and check not in ("raw rows", "clean", "duplicates") and not check.startswith("rejected: ")
+        if count and check not in ("raw rows", "clean", "duplicates") and not check.startswith(prefix)
     ]
     if findings:
         yield "Also: " + ", ".join(findings) + "."

@@ -11,7 +11,8 @@
     {%- for set in exclusive_flag_sets() if execute -%}
         {%- if set.name in model.columns -%}
             {%- do exceptions.raise_compiler_error(
-                "seg_" ~ set.name ~ ": " ~ model.name ~ " has a column " ~ set.name ~ " of its own; give the set another name"
+                "seg_" ~ set.name ~ ": " ~ model.name ~ " has a column " ~ set.name
+                ~ " of its own; give the set another name"
             ) -%}
         {%- endif -%}
         {%- do model.columns.update({set.name: {
@@ -24,5 +25,6 @@
 {% endmacro %}
 
 {% macro exclusive_flag_sets() %}
-    {{ return(segment_sets() | selectattr('kind', 'equalto', 'flags') | selectattr('overlap', 'equalto', 'exclusive') | list) }}
+    {%- set sets_of_flags = segment_sets() | selectattr('kind', 'equalto', 'flags') -%}
+    {{ return(sets_of_flags | selectattr('overlap', 'equalto', 'exclusive') | list) }}
 {% endmacro %}

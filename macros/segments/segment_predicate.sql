@@ -8,7 +8,7 @@
 -#}
 {% macro segment_predicate(node, segment) %}
     {%- set re = modules.re -%}
-    {%- set last_line = re.compile('(?:^|\\s)as\\s+' ~ re.escape(segment) ~ '\\s*,?$', re.IGNORECASE) -%}
+    {%- set last_line = re.compile('(?:^|\\s)as\\s+"?' ~ re.escape(segment) ~ '"?\\s*,?$', re.IGNORECASE) -%}
     {%- set found = namespace(text=none, whole=false) -%}
 
     {%- for line in node.raw_code.splitlines() | reverse -%}
@@ -16,15 +16,15 @@
         {%- set code = re.sub("^((?:[^']|'[^']*')*?)--.*$", '\\1', line) | trim -%}
         {%- if found.text is none and last_line.search(code) -%}
             {%- set found.text = last_line.sub('', code) | trim -%}
-        {%- elif found.text is not none and not found.whole -%}
+        {%- elif found.text is not none -%}
             {%- set outside_quotes = re.sub("'[^']*'", '', found.text) -%}
             {%- set can_begin_here = found.text and outside_quotes.count('(') == outside_quotes.count(')')
                 and not re.match('(and|or)\\b', found.text, re.IGNORECASE) -%}
             {%- if can_begin_here and (not code or code.endswith(',') or code | lower == 'select') -%}
                 {%- set found.whole = true -%}
-            {%- else -%}
-                {%- set found.text = (code ~ ' ' ~ found.text) | trim -%}
+                {%- break -%}
             {%- endif -%}
+            {%- set found.text = (code ~ ' ' ~ found.text) | trim -%}
         {%- endif -%}
     {%- endfor -%}
 

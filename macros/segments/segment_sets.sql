@@ -4,7 +4,8 @@
   needs no other line.
 
     name, kind, overlap, coverage, population, objective, owner, review_by    of config.meta.segment_set
-    segments    a list: name (null for an attribute set), description, rationale, action, since, predicate
+    segments    a list: name (null for an attribute set), column, description, rationale, action, since
+    node        the model as dbt knows it
 
   dbt has no graph while it parses: each set is then an exclusive one without segments, which is enough for the ref()
   in a loop over the sets to be seen.
@@ -26,11 +27,10 @@
     {%- set wanted_type = {'flags': 'boolean', 'attribute': 'string'}.get(declared.get('kind')) -%}
     {%- if not wanted_type -%}
         {%- do exceptions.raise_compiler_error(
-            "_seg_" ~ name ~ ".yml: config.meta.segment_set.kind of seg_" ~ name ~ " is missing or unknown; write flags "
-            ~ "or attribute"
+            "_seg_" ~ name ~ ".yml: config.meta.segment_set.kind of seg_" ~ name ~ " is missing or unknown; write "
+            ~ "flags or attribute"
         ) -%}
     {%- endif -%}
-
     {%- if declared.get('name') != name -%}
         {%- do exceptions.raise_compiler_error(
             "_seg_" ~ name ~ ".yml: config.meta.segment_set.name is '" ~ declared.get('name') ~ "'; write " ~ name
@@ -44,11 +44,11 @@
             {%- set said = column.config.meta -%}
             {%- do segments.append({
                 'name': column.name if declared.kind == 'flags' else none,
+                'column': column.name,
                 'description': column.description | trim,
                 'rationale': said.get('rationale'),
                 'action': said.get('action'),
                 'since': segment_day(said.get('since'), node.name ~ '.' ~ column.name ~ ': since'),
-                'predicate': segment_predicate(node, column.name),
             }) -%}
         {%- endif -%}
     {%- endfor -%}
@@ -68,6 +68,7 @@
         'owner': declared.get('owner'),
         'review_by': segment_day(declared.get('review_by'), node.name ~ ': review_by'),
         'segments': segments,
+        'node': node,
     }) }}
 {% endmacro %}
 

@@ -44,7 +44,7 @@ documented as (
         {{ text_literal(set.population) }},
         cast({{ text_literal(segment.since) }} as date),
         cast({{ text_literal(set.review_by) }} as date),
-        {{ text_literal(segment.predicate) }}
+        {{ text_literal(segment_predicate(set.node, segment.column)) }}
     {%- endfor %}
     {%- endfor %}
 

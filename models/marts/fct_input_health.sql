@@ -76,17 +76,51 @@ unconverted as (
 
 checked as (
 
-    select input, check_name, row_count from collected
+    select
+        input_table,
+        check_name,
+        row_count
+    from collected
+
     union all
-    select 'events', 'clean', clean_events from totals
+
+    select
+        'events' as input_table,
+        'clean' as check_name,
+        clean_events as row_count
+    from totals
+
     union all
-    select 'events', 'duplicates', received_events - clean_events from totals
+
+    select
+        'events' as input_table,
+        'duplicates' as check_name,
+        received_events - clean_events as row_count
+    from totals
+
     union all
-    select 'events', 'event_id used again on another day', reused_event_ids from totals
+
+    select
+        'events' as input_table,
+        'event_id used again on another day' as check_name,
+        reused_event_ids as row_count
+    from totals
+
     union all
-    select 'events', 'event_name not in the taxonomy', events from unlisted
+
+    select
+        'events' as input_table,
+        'event_name not in the taxonomy' as check_name,
+        events as row_count
+    from unlisted
+
     union all
-    select 'events', 'purchase or refund without an exchange rate', events from unconverted
+
+    select
+        'events' as input_table,
+        'purchase or refund without an exchange rate' as check_name,
+        events as row_count
+    from unconverted
 
 ),
 
@@ -94,11 +128,11 @@ final as (
 
     -- Several collectors send the same tables.
     select
-        input,
+        input_table,
         check_name,
         cast(sum(row_count) as bigint) as row_count
     from checked
-    group by input, check_name
+    group by input_table, check_name
 
 )
 

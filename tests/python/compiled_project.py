@@ -99,7 +99,7 @@ class Warehouse:
         self.connection.execute(f"create or replace table raw.right_rows as select * from {relation}")
         self.connection.execute(f"drop {kind} {relation}")
         self.connection.execute(f"create table {relation} as select * from raw.right_rows where false")
-        self.connection.execute(f"insert into {relation} {select.replace('right_rows', 'raw.right_rows')}")
+        self.connection.execute(f"insert into {relation} by name {select.replace('right_rows', 'raw.right_rows')}")
 
     def load(self, raw: Raw) -> None:
         """Replaces the rows of schema raw."""

@@ -13,7 +13,6 @@ import duckdb
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT / "tools"))
 # What a person may have set for a project of their own, and no test wants.
 OF_THE_PERSON = ("RAW_DATA", "TAXONOMY", "AS_OF", "WAREHOUSE")
 

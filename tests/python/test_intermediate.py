@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from compiled_project import CompiledProject, Warehouse
+from compiled_project import TABLES, CompiledProject, Warehouse
 from reference import EVENT_COLUMNS, Raw, Row, moment_of, rejection_reason, user_metrics
 
 AS_OF = date(2024, 6, 10)
@@ -194,7 +194,7 @@ def test_a_time_that_no_calendar_has_is_no_time(compiled, odd, column):
 def test_an_answer_and_a_user_at_no_time_do_no_harm(compiled):
     warehouse, settings = compiled.warehouse()
     answer = {**ANSWERS[0], "feedback_id": "f2", "submitted_at": "-infinity", "score": "1"}
-    user = {"user_id": "u1", "updated_at": "infinity", "plan": "free"}
+    user = dict.fromkeys(TABLES["users"]) | {"user_id": "u1", "updated_at": "infinity", "plan": "free"}
     raw = replace(INPUT, feedback=[*ANSWERS, answer], users=[user])
     warehouse.build(raw, [AS_OF])
     assert warehouse.metrics(AS_OF) == user_metrics(raw, AS_OF, settings)

@@ -488,7 +488,8 @@ def macros(**context: object) -> Callable[..., object]:
     source = re.sub(r"({%-? macro )(\w+)", r"\1own_\2", source)
     for name in re.findall(r"{%-? macro own_(\w+)", source):
         context[name] = lambda *arguments, name=name: call(name, *arguments)
-    own = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(source).make_module(context)
+    environment = jinja2.Environment(extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"])
+    own = environment.from_string(source).make_module(context)
     return call
 
 

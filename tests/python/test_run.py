@@ -123,14 +123,15 @@ def test_a_persons_own_files_however_dirty(make_run, tmp_path):
     lines = [json.dumps(event, ensure_ascii=False) for event in events]
     (folder / "events" / "1.ndjson").write_text("\n".join([*lines, "{broken", ""]))
     (folder / "users.csv").write_text("user_id,updated_at,plan,birth_year\n1,never,free,n/a\n1,,plus\n,,,\n")
-    (folder / "feedback.csv").write_text("feedback_id,user_id,kind,score,submitted_at\nf,1,nps,ten,x\nf,1,nps,9,2024-05-01\n")
+    answers = ["feedback_id,user_id,kind,score,submitted_at", "f,1,nps,ten,x", "f,1,nps,9,2024-05-01", ""]
+    (folder / "feedback.csv").write_text("\n".join(answers))
     ran = make_run(tmp_path, RAW_DATA="my own files", WAREHOUSE="my own.duckdb")
     assert ran.code == 0, ran.output
     assert "As of 2024-05-01: " in ran.output
     assert re.search(r"^Events: (\d+) rows = 13 clean \+ \d+ rejected \+ 2 duplicates\.$", ran.output, re.MULTILINE)
     health = {
         (source, check): count
-        for source, check, count in ran.rows("select input, check_name, row_count from marts.fct_input_health")
+        for source, check, count in ran.rows("select input_table, check_name, row_count from marts.fct_input_health")
     }
     assert {reason: health["events", f"rejected: {reason}"] for reason in bad} == {
         reason: len(values) for reason, values in bad.items()
@@ -184,11 +185,15 @@ def test_what_a_failed_test_looks_like(monkeypatch):
     note(node("unit_test", "u") | {"status": "fail", "num_failures": 1}, {"name": "LogTestResult"}, outcome)
     broken = "Runtime Error in model m (models/m.sql)\n  Conversion Error: Could not convert string 'secret' to INT32"
     note(node("model", "m") | {"msg": broken}, {"name": "RunResultError"}, outcome)
-    note({"exc": "Compilation Error\n  Model 'a' depends on a node named 'b'"}, {"name": "MainEncounteredError"}, outcome)
+    odd = 'Runtime Error in model n (models/n.sql)\n  Conversion Error: Casting value "secret" to type DATE failed'
+    note(node("model", "n") | {"msg": odd}, {"name": "RunResultError"}, outcome)
+    refused = "Compilation Error\n  Model 'a' depends on a node named 'b'"
+    note({"exc": refused}, {"name": "MainEncounteredError"}, outcome)
     assert outcome.warnings == {"w": "test w warns (1 rows): look with dbt test --select w"}
     assert outcome.causes == {
         "t": "test t failed (3 rows): look with dbt test --select t",
         "u": "test u failed: look with dbt test --select u",
         "m": "model m failed: models/m.sql: Conversion Error: Could not convert string '...' to INT32",
+        "n": "model n failed: models/n.sql: Conversion Error: Casting value '...' to type DATE failed",
         "dbt": "Model 'a' depends on a node named 'b'",
     }

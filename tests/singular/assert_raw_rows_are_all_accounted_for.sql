@@ -45,7 +45,7 @@ reported as (
         sum(case when check_name = 'clean' then row_count end) as clean,
         sum(case when check_name = 'duplicates' then row_count end) as duplicates
     from {{ ref('fct_input_health') }}
-    where input = 'events'
+    where input_table = 'events'
 
 )
 

@@ -1,6 +1,29 @@
 -- How many rows the collector sent, and how many of them, or of their values, could not be used: one row a check.
--- A value counts as one that does not parse when something was sent and nothing came of it.
-with events as (
+-- A value does not parse when something was sent and nothing came of it.
+
+-- The input table, what is counted, the column below that counts it.
+{% set checks = [
+    ('events', 'raw rows', 'raw_rows'),
+    ('events', 'quantity does not parse', 'odd_quantities'),
+    ('events', 'revenue does not parse', 'odd_revenues'),
+    ('events', 'received_at does not parse', 'odd_receipts'),
+    ('users', 'raw rows', 'raw_rows'),
+    ('users', 'no user_id', 'nobodies'),
+    ('users', 'updated_at does not parse', 'odd_updates'),
+    ('users', 'signed_up_at does not parse', 'odd_sign_ups'),
+    ('users', 'birth_year does not parse', 'odd_birth_years'),
+    ('aliases', 'raw rows', 'raw_rows'),
+    ('aliases', 'no previous_id or no user_id', 'nobodies'),
+    ('aliases', 'aliased_at does not parse', 'odd_times'),
+    ('feedback', 'raw rows', 'raw_rows'),
+    ('feedback', 'no feedback_id or no user_id', 'nobodies'),
+    ('feedback', 'score does not parse', 'odd_scores'),
+    ('feedback', 'submitted_at does not parse', 'odd_times'),
+    ('exchange_rates', 'raw rows', 'raw_rows'),
+    ('exchange_rates', 'no currency, no day or no rate', 'unusable'),
+] %}
+
+with events_by_reason as (
 
     select
         rejection_reason,
@@ -13,6 +36,18 @@ with events as (
 
 ),
 
+events as (
+
+    -- Of a rejected row no value is used, so none is missed.
+    select
+        sum(raw_rows) as raw_rows,
+        sum(case when rejection_reason is null then odd_quantities else 0 end) as odd_quantities,
+        sum(case when rejection_reason is null then odd_revenues else 0 end) as odd_revenues,
+        sum(case when rejection_reason is null then odd_receipts else 0 end) as odd_receipts
+    from events_by_reason
+
+),
+
 users as (
 
     select
@@ -22,8 +57,9 @@ users as (
             as odd_updates,
         count(case when {{ try_timestamp('signed_up_at') }} is null and cast(signed_up_at as varchar) <> '' then 1 end)
             as odd_sign_ups,
-        count(case when {{ try_number('birth_year', 'integer') }} is null and cast(birth_year as varchar) <> '' then 1 end)
-            as odd_birth_years
+        count(
+            case when {{ try_number('birth_year', 'integer') }} is null and cast(birth_year as varchar) <> '' then 1 end
+        ) as odd_birth_years
     from {{ source('raw', 'users') }}
 
 ),
@@ -71,43 +107,22 @@ exchange_rates as (
 
 final as (
 
-    select 'events' as input, 'raw rows' as check_name, sum(raw_rows) as row_count from events
+    select
+        'events' as input_table,
+        'rejected: ' || rejection_reason as check_name,
+        raw_rows as row_count
+    from events_by_reason
+    where rejection_reason is not null
+    {%- for input_table, check_name, column in checks %}
+
     union all
-    select 'events', 'rejected: ' || rejection_reason, raw_rows from events where rejection_reason is not null
-    union all
-    select 'events', 'quantity does not parse', sum(odd_quantities) from events where rejection_reason is null
-    union all
-    select 'events', 'revenue does not parse', sum(odd_revenues) from events where rejection_reason is null
-    union all
-    select 'events', 'received_at does not parse', sum(odd_receipts) from events where rejection_reason is null
-    union all
-    select 'users', 'raw rows', raw_rows from users
-    union all
-    select 'users', 'no user_id', nobodies from users
-    union all
-    select 'users', 'updated_at does not parse', odd_updates from users
-    union all
-    select 'users', 'signed_up_at does not parse', odd_sign_ups from users
-    union all
-    select 'users', 'birth_year does not parse', odd_birth_years from users
-    union all
-    select 'aliases', 'raw rows', raw_rows from aliases
-    union all
-    select 'aliases', 'no previous_id or no user_id', nobodies from aliases
-    union all
-    select 'aliases', 'aliased_at does not parse', odd_times from aliases
-    union all
-    select 'feedback', 'raw rows', raw_rows from feedback
-    union all
-    select 'feedback', 'no feedback_id or no user_id', nobodies from feedback
-    union all
-    select 'feedback', 'score does not parse', odd_scores from feedback
-    union all
-    select 'feedback', 'submitted_at does not parse', odd_times from feedback
-    union all
-    select 'exchange_rates', 'raw rows', raw_rows from exchange_rates
-    union all
-    select 'exchange_rates', 'no currency, no day or no rate', unusable from exchange_rates
+
+    select
+        '{{ input_table }}' as input_table,
+        '{{ check_name }}' as check_name,
+        {{ column }} as row_count
+    from {{ input_table }}
+    {%- endfor %}
 
 )
 
