@@ -54,10 +54,10 @@ $(VENV)/python-ready:
 # The requirements are installed again when they change.
 $(VENV)/installed: $(VENV)/python-ready requirements.txt
 	@echo "Installing the pinned dependencies into $(VENV) (about a minute, once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt requirements-bench.txt
 	@echo "Installing the tools for tests into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

@@ -131,6 +131,10 @@ class Warehouse:
         return by_user
 
 
+# What dbt wrote, by folder and time zone: every module of tests that asks has the same project in front of it.
+MANIFESTS: dict[tuple[Path, str], str] = {}
+
+
 class CompiledProject:
     """The project compiled for any time zone; dbt is started twice at most.
 
@@ -143,17 +147,16 @@ class CompiledProject:
     def __init__(self, dbt: Callable, target: Path) -> None:
         """`dbt` is the fixture, `target` the folder that it writes to unless told otherwise."""
         self.dbt, self.target = dbt, target
-        self.manifests: dict[str, str] = {}
         self.warehouses: dict[str, tuple[Warehouse, Settings]] = {}
 
     def manifest(self, zone: str) -> str:
         """What dbt writes for this zone. Raises AssertionError where dbt fails."""
-        if zone not in self.manifests:
+        if (self.target, zone) not in MANIFESTS:
             variables = [] if zone == "UTC" else ["--vars", json.dumps({"timezone": zone})]
             ran = self.dbt("compile", "--select", "+int_user_metrics", "stg_generic__rejected_events", *variables)
             assert ran.code == 0, ran.output
-            self.manifests[zone] = (self.target / "manifest.json").read_text(encoding="utf-8")
-        return self.manifests[zone]
+            MANIFESTS[self.target, zone] = (self.target / "manifest.json").read_text(encoding="utf-8")
+        return MANIFESTS[self.target, zone]
 
     def warehouse(self, zone: str = "UTC") -> tuple[Warehouse, Settings]:
         """The models in a warehouse without rows, and the settings that the reference needs to agree with them."""

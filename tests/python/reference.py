@@ -36,7 +36,7 @@ EVENT_COLUMNS = (
 )  # fmt: skip
 MONEY = Decimal("0.0001")
 MOMENT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?(Z|[+-]\d\d(?::\d\d)?)?)?"
+    r"(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d(?::\d\d)?)?)?"
 )
 
 
@@ -161,7 +161,7 @@ def nulls_first(values: Iterable[Any]) -> tuple:
     return tuple((value is not None, "" if value is None else value) for value in values)
 
 
-# Events ---------------------------------------------------------------------------------------------------------------
+# Events -------------------------------------------------------------------------------------------------------------
 
 
 def rejection_reason(row: Row, settings: Settings) -> str | None:
@@ -251,7 +251,7 @@ def clean_events(raw: Raw, settings: Settings) -> list[Event]:
     return events
 
 
-# People ---------------------------------------------------------------------------------------------------------------
+# People -------------------------------------------------------------------------------------------------------------
 
 
 def alias_ends(raw: Raw, as_of: date, settings: Settings) -> dict[str, str]:
@@ -311,7 +311,7 @@ def sessions(events: Iterable[Event]) -> list[Session]:
     return visits
 
 
-# Metrics --------------------------------------------------------------------------------------------------------------
+# Metrics ------------------------------------------------------------------------------------------------------------
 
 
 def user_metrics(raw: Raw, as_of: date, settings: Settings = Settings()) -> dict[str, dict[str, Any]]:

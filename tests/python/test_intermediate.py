@@ -68,7 +68,7 @@ def warehouse(built) -> Iterator[Warehouse]:
     built.connection.execute("rollback")
 
 
-# Each singular test can fail -------------------------------------------------------------------------------------------
+# Each singular test can fail ----------------------------------------------------------------------------------------
 
 USABLE = "assert_stg_events_are_usable"
 ONCE = "assert_int_events_are_counted_once"
@@ -152,7 +152,7 @@ WRONG_METRICS = [
 
 def test_every_singular_test_of_these_layers_is_tried():
     folder = Path(__file__).parents[1] / "singular"
-    written = {file.stem for file in folder.glob("assert_int_*.sql")} | {file.stem for file in folder.glob("assert_stg_*")}
+    written = {file.stem for layer in ("int", "stg") for file in folder.glob(f"assert_{layer}_*.sql")}
     assert written == set(SINGULAR_TESTS)
     assert {test for test, _, _ in SPOILT} | {AGREE} == written
 
@@ -173,7 +173,7 @@ def test_metrics_that_contradict_each_other_are_found(warehouse, wrong):
     assert warehouse.failures(AGREE) != []
 
 
-# No value stops a run ---------------------------------------------------------------------------------------------------
+# No value stops a run -----------------------------------------------------------------------------------------------
 
 ODD_TIMES = ["-infinity", "infinity", "290000-01-01 (BC)", "200000-01-01", "294247-01-10 04:00:54", "0001-01-01", ""]
 
@@ -245,7 +245,7 @@ def test_any_text_goes_through_unharmed(compiled, text):
     assert warehouse.metrics(AS_OF)[text[:50]]["channel"] == text[:50]
 
 
-# Nothing depends on the machine, or on the future -----------------------------------------------------------------------
+# Nothing depends on the machine, or on the future -------------------------------------------------------------------
 
 
 def test_sessions_do_not_depend_on_how_threads_order_what_begins_together(compiled):

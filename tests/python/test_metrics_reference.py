@@ -43,11 +43,11 @@ repeatable = hypothesis.settings(
     suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
 )
 hypothesis.settings.register_profile("repeatable", repeatable)
-hypothesis.settings.register_profile("explore", repeatable, derandomize=False, max_examples=int(os.environ.get("EXAMPLES", "500")))
+hypothesis.settings.register_profile("explore", repeatable, derandomize=False, max_examples=500)
 profile = hypothesis.settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
-# What is compared ------------------------------------------------------------------------------------------------------
+# What is compared ---------------------------------------------------------------------------------------------------
 
 
 def differences(expected: dict[str, dict[str, Any]], found: dict[str, dict[str, Any]]) -> list[tuple]:
@@ -86,7 +86,7 @@ def compiled(dbt, clean_env) -> CompiledProject:
     return CompiledProject(dbt, Path(clean_env["DBT_TARGET_PATH"]))
 
 
-# The sample ------------------------------------------------------------------------------------------------------------
+# The sample ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_sample_as_built_equals_the_reference(built_sample, sample):
@@ -112,7 +112,7 @@ def test_the_sample_at_an_earlier_date_equals_the_reference(compiled, sample, zo
     assert differences(expected, warehouse.metrics(as_of)) == []
 
 
-# Made-up inputs --------------------------------------------------------------------------------------------------------
+# Made-up inputs -----------------------------------------------------------------------------------------------------
 
 TAXONOMY = [
     {"event_name": name, "event_type": kind, "is_activity": is_activity}
