@@ -188,7 +188,9 @@ def show_summary(console: Console, warehouse: Path) -> None:
             "where segment_set <> 'all' and as_of_date = (select max(as_of_date) from marts.fct_segment_daily) "
             "order by segment_set, members desc, segment"
         ).fetchall()
-        health = connection.execute("select input_table, check_name, row_count from marts.fct_input_health").fetchall()
+        health = connection.execute(
+            "select input_table, check_name, row_count from marts.fct_input_health order by input_table, check_name"
+        ).fetchall()
     console.print(segment_table(sizes))
     console.print(f"As of {as_of_date}: {people:,} people.")
     for line in input_lines(health):

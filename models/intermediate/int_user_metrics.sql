@@ -142,7 +142,8 @@ final as (
 
         active_days.days_since_first_active,
         active_days.days_since_last_active,
-        active_days.days_since_second_last_active - active_days.days_since_last_active as days_between_last_two_active_days,
+        active_days.days_since_second_last_active - active_days.days_since_last_active
+            as days_between_last_two_active_days,
         cast(active_days.active_days_7d as integer) as active_days_7d,
         cast(active_days.active_days_28d as integer) as active_days_28d,
         cast(active_days.active_days_lifetime as integer) as active_days_lifetime,
