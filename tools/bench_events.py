@@ -3,8 +3,8 @@
     python tools/bench_events.py OUT [--events 10000000]
 
 The result is OUT/events/<month>.parquet, a folder that RAW_DATA can name. The same number gives the same rows on any
-machine: every draw is a hash of what it is drawn for, and there is no clock. DuckDB does the work, a month at a time,
-so that 10 million events take less than a minute and memory stays small whatever the number.
+machine: every draw is a hash of what it is drawn for, and there is no clock. DuckDB does the work, a month at a time:
+10 million events take less than a minute, and memory is that of one month.
 
 Who sends them, a person for every 40 events, most of them rarely seen and a few all the time:
 
@@ -50,7 +50,6 @@ SHARES = {
 # hashes, which would make the purposes depend on each other: hence the hash of a hash.
 DRAW = "create macro draw(x, purpose) as (hash(xor(x::ubigint, hash(purpose))) >> 11) / 9007199254740992.0"
 
-# All that is the same for the whole of a session is worked out once, here.
 SESSIONS = """
 create temp table sessions as
 with drawn as (
@@ -86,46 +85,59 @@ visits as (
 )
 select
     session_number,
+    person,
+    device,
+    kind,
     events,
     timestamp '{first_day}' + to_days(day) + to_microseconds(floor(which_second * 86400e6)::bigint) as started_at,
     -- Seconds from one event to the next; in the slowest sessions more than 30 minutes.
     15 - 90 * ln(1 - draw(session_number, 'pace')) as pace,
     -- A look around first, in most cases.
     case when visit = login_visit then floor(draw(device, 'login event') * least(events, 5))::integer end as login_event,
-    -- Known from the login on, but in one later session of eight.
-    case
-        when visit = login_visit or (visit > login_visit and draw(session_number, 'logged out') > 0.125)
-            then md5('person' || person)::uuid::varchar
-    end as user_id,
-    md5('device' || device)::uuid::varchar as anonymous_id,
-    ['web', 'ios', 'android', 'web'][kind] as platform,
-    ['desktop', 'mobile', 'mobile', 'tablet'][kind] as device_type,
-    ['Windows', 'iOS', 'Android', 'iPadOS'][kind] as os,
-    case
-        -- Abroad, for once.
-        when draw(session_number, 'travels') < 0.02 then 'CH'
-        else ['US', 'DE', 'FR', 'GB', 'NL', 'ES', 'IT', 'SE', 'PL', 'BR', 'IN', 'JP'][
-            1 + floor(12 * power(draw(person, 'country'), 2))::integer
-        ]
-    end as country,
-    ['en', 'de', 'fr', 'es', 'pt'][1 + floor(5 * power(draw(person, 'language'), 2))::integer] as language,
-    ['organic', 'paid', 'email', 'referral'][1 + floor(4 * draw(session_number, 'channel'))::integer] as channel
+    -- From the login on, but in one later session of eight.
+    visit = login_visit or (visit > login_visit and draw(session_number, 'logged out') > 0.125) as is_known
 from visits
 """
 
 MONTH = """
 copy (
-    with clicks as (
+    with described as (
+        -- What is the same for the whole of a session.
         select
-            sessions.* replace (case when k >= coalesce(login_event, 0) then user_id end as user_id),
-            k,
+            session_number,
+            events,
+            started_at,
+            pace,
+            login_event,
+            case when is_known then md5('person' || person)::uuid::varchar end as session_user_id,
+            md5('device' || device)::uuid::varchar as anonymous_id,
+            ['web', 'ios', 'android', 'web'][kind] as platform,
+            ['desktop', 'mobile', 'mobile', 'tablet'][kind] as device_type,
+            ['Windows', 'iOS', 'Android', 'iPadOS'][kind] as os,
+            case
+                -- Abroad, for once.
+                when draw(session_number, 'travels') < 0.02 then 'CH'
+                else ['US', 'DE', 'FR', 'GB', 'NL', 'ES', 'IT', 'SE', 'PL', 'BR', 'IN', 'JP'][
+                    1 + floor(12 * power(draw(person, 'country'), 2))::integer
+                ]
+            end as country,
+            ['en', 'de', 'fr', 'es', 'pt'][1 + floor(5 * power(draw(person, 'language'), 2))::integer] as language,
+            ['organic', 'paid', 'email', 'referral'][
+                1 + floor(4 * draw(session_number, 'channel'))::integer
+            ] as channel
+        from sessions
+        where started_at >= '{month}' and started_at < timestamp '{month}' + interval 1 month
+    ),
+    clicks as (
+        select
+            *,
+            case when k >= coalesce(login_event, 0) then session_user_id end as user_id,
             session_number * 1000 + k as event,
             draw(session_number * 1000 + k, 'name') * {all_shares} as which_name,
             started_at + to_microseconds(
                 ((k + 0.9 * draw(session_number * 1000 + k, 'moment')) * pace * 1000000)::bigint
             ) as event_at
-        from sessions, unnest(range(events)) as clicks (k)
-        where started_at >= '{month}' and started_at < timestamp '{month}' + interval 1 month
+        from described, unnest(range(events)) as clicks (k)
     ),
     named as (
         select

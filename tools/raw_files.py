@@ -38,6 +38,8 @@ NUMBERS = (
 # before there is a base_generic__events: a run must not replace good tables by none.
 REJECTION_REASON = """
     case
+        when concat(event_id, event_name, event_at, user_id, anonymous_id) = ''
+            then 'unreadable or empty row'
         when coalesce(event_id, '') = '' then 'no event_id'
         when coalesce(event_name, '') = '' then 'no event_name'
         when event_at is null then 'no event_at'

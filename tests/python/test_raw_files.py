@@ -524,8 +524,8 @@ BAD_FOLDERS = {
     ),
     "no header": ({"events.csv": "secret-person,viewed,2024-01-01,u1\n" * 2}, ["no column event_id", "events.csv"]),
     "every event rejected": (
-        {"events.csv": HEADER + "e1,viewed,1704067200,u1\ne2,viewed,1704067200,u1\n,viewed,2024-01-01,secret-person\n"},
-        ["every row of", "2 x event_at is no timestamp, 1 x no event_id"],
+        {"events.csv": HEADER + "e1,viewed,1704067200,u1\ne2,viewed,1704067200,u1\n,,\n,x,,secret-person\n"},
+        ["every row of", "2 x event_at is no timestamp, 1 x no event_id, 1 x unreadable or empty row"],
     ),
     "users without key column": (
         {"events.ndjson": json.dumps(EVENT), "users.csv": "id,plan\nsecret-person,free\n"},

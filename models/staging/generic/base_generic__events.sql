@@ -32,7 +32,7 @@ typed as (
         {{ try_timestamp('event_at') }} as event_at,
         {{ try_timestamp('received_at') }} as received_at,
         {{ try_number('quantity', 'integer') }} as quantity,
-        {{ try_number('revenue', 'decimal(18, 4)') }} as revenue
+        {{ try_number('revenue', 'decimal(16, 4)') }} as revenue
     from raw_events
 
 ),
