@@ -47,7 +47,10 @@ final as (
             when coalesce(unique_events.currency, '{{ var("currency") }}') = '{{ var("currency") }}'
                 then unique_events.revenue
             -- The product of two decimals(18) overflows at a million; with room for 28 digits it does not.
-            else {{ try_number('cast(unique_events.revenue as decimal(28, 4)) * exchange_rates.rate', 'decimal(16, 4)') }}
+            else
+                {{ try_number(
+                    'cast(unique_events.revenue as decimal(28, 4)) * exchange_rates.rate', 'decimal(16, 4)'
+                ) }}
         end as revenue,
         unique_events.properties
     from unique_events

@@ -36,8 +36,8 @@ numbered as (
         events,
         first_activity_at,
         last_activity_at,
-        -- Exactly 30 minutes is still the same visit. `range`: spans that begin in one instant are in one visit, whichever
-        -- of them the window above happened to take first.
+        -- Exactly 30 minutes is still the same visit. `range`: spans that begin in one instant are in one visit,
+        -- whichever of them the window above happened to take first.
         sum(case when first_activity_at <= previous_activity_at + interval '30' minute then 0 else 1 end) over (
             partition by as_of_date, person_key, device_key
             order by first_activity_at
