@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -65,17 +64,13 @@ def test_the_sample_from_scratch(first, warehouse, project):
     assert len(lines) < 90
 
 
-def test_the_second_run_takes_seconds_and_gives_the_same(first, make_run, warehouse, built):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def test_the_second_run_gives_the_same(first, make_run, warehouse, built):
     second = make_run(warehouse.parent, WAREHOUSE=warehouse)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
 
     def said(run: Run) -> list[str]:
         return [line for line in run.output.splitlines() if "Built and tested" not in line]
 
     assert said(second) == said(first)
-    # Processor time, so that a busy machine does not fail the test.
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 20
 
 
 def test_a_day_in_the_past(make_run, warehouse, built):
