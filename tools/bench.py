@@ -208,12 +208,14 @@ def compare(folder: Path, peers: list[str]) -> list[str]:
         ]
         columns = "as_of_date, user_id, segment_set, segment"
         memberships = (
-            f"(select {columns} from floor.main.memberships)", f"(select {columns} from dbt.marts.fct_segment_membership)"
-        )  # fmt: skip
+            f"(select {columns} from floor.main.memberships)",
+            f"(select {columns} from dbt.marts.fct_segment_membership)",
+        )
         for one, other in (memberships, memberships[::-1]):
             rows = con.execute(f"select count(*) from (from {one} except all from {other})").fetchone()[0]
             if rows:
-                found.append(f"dbt run: {rows} memberships are in {'floor.sql' if one == memberships[0] else 'dbt'} only")
+                where = "floor.sql" if one == memberships[0] else "dbt"
+                found.append(f"dbt run: {rows} memberships are in {where} only")
         for library in peers:
             relation = f"read_parquet('{quoted(folder / library)}.parquet')"
             found += [f"{library}: {line}" for line in differences(con, "floor.main.int_user_metrics", relation)]
@@ -239,8 +241,9 @@ def show_models(target: Path) -> None:
 def show_costs(title: str, costs: dict[str, tuple[Cost, Cost]]) -> None:
     """Prints one line a program: what it took less its start-up, and how many times the floor that is."""
     table = Table(title=title)
-    for heading in ("program", "seconds", "times the floor", "CPU seconds", "times the floor", "start-up", "peak memory"):
-        table.add_column(heading, justify="left" if heading == "program" else "right")
+    table.add_column("program")
+    for heading in ("seconds", "times the floor", "CPU seconds", "times the floor", "start-up", "peak memory"):
+        table.add_column(heading, justify="right")
     for name, (start, whole) in costs.items():
         row = [name]
         for unit in ("seconds", "cpu_seconds"):

@@ -93,7 +93,8 @@ select
     -- Seconds from one event to the next; in the slowest sessions more than 30 minutes.
     15 - 90 * ln(1 - draw(session_number, 'pace')) as pace,
     -- A look around first, in most cases.
-    case when visit = login_visit then floor(draw(device, 'login event') * least(events, 5))::integer end as login_event,
+    case when visit = login_visit then floor(draw(device, 'login event') * least(events, 5))::integer end
+        as login_event,
     -- From the login on, but in one later session of eight.
     visit = login_visit or (visit > login_visit and draw(session_number, 'logged out') > 0.125) as is_known
 from visits

@@ -53,7 +53,7 @@ def data(built) -> Path:
 
 def test_the_report_has_every_program_and_the_verdict(ran):
     _, printed = ran
-    for line in ("floor.sql, all events: ", "dbt run, one event: ", "times the floor", "int_half_hours"):
+    for line in ("floor.sql, all events: ", "dbt run, one event: ", "times the floor", "Where dbt run spends it"):
         assert line in printed
     for program in ("floor.sql", "dbt run", "polars", "pandas"):
         assert len([line for line in printed.splitlines() if program in line and " GB" in line]) == 1
