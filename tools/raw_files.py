@@ -64,7 +64,18 @@ class Plugin(BasePlugin):
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Called when the warehouse has been opened."""
+        if limit := os.environ.get("MEMORY_LIMIT"):
+            set_memory_limit(conn, limit)
         show_raw_tables(conn, self.inputs)
+
+
+def set_memory_limit(conn: duckdb.DuckDBPyConnection, limit: str) -> None:
+    """Holds DuckDB to `limit` (2GB); without it, DuckDB takes 80 % of the machine. Raises BadInput for no size."""
+    size = limit.replace("'", "''")
+    try:
+        conn.execute(f"set memory_limit = '{size}'")
+    except duckdb.Error:
+        raise BadInput(f"MEMORY_LIMIT: '{limit}' is no size; write it as 2GB") from None
 
 
 def check_warehouse(path: str, config: dict[str, Any]) -> None:

@@ -153,7 +153,7 @@ def cause(message: str) -> str:
     """The one line of a message of dbt that says what is wrong, without values that the engine quotes."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     for line in lines:
-        if re.match(r"(RAW_DATA|TAXONOMY|AS_OF|WAREHOUSE): ", line):
+        if re.match(r"(RAW_DATA|TAXONOMY|AS_OF|WAREHOUSE|MEMORY_LIMIT): ", line):
             return line
     file = next((f"{found.group(1)}: " for line in lines if (found := re.search(r" Error in .*\((.+)\)$", line))), "")
     said = [line for line in lines if not re.match(r"(\w+ Error( in .*)?$|> |LINE \d+:|\^)", line)] or lines

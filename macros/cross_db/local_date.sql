@@ -1,8 +1,8 @@
 {#-
   The day of a UTC timestamp in the reporting time zone (vars.timezone).
 
-  In UTC it is a plain cast: going through the calendar costs 4 s for 10 million rows on DuckDB, and most projects
-  report in UTC.
+  In UTC it is a plain cast: going through the calendar costs more than reading the events, and most projects report in
+  UTC.
 -#}
 {% macro local_date(expression) %}{{ return(adapter.dispatch('local_date', 'user_segments')(expression)) }}{% endmacro %}
 

@@ -1,5 +1,5 @@
 -- The events whose id was delivered more than once, each once a day: the few rows that int_events may not take as they
--- come. Counting 64-bit hashes of the ids finds them at half the price of ranking all events by id; ids that merely
+-- come. Counting 64-bit hashes of the ids finds them for less than ranking all events by id; ids that merely
 -- share a hash are told apart here, so the answer is exact.
 {{ config(materialized='table') }}
 

@@ -1,5 +1,5 @@
--- The ids on all rows of all collectors. Rejected rows are among them: to look for what rejects a row would cost three
--- times the pass, and who looks up an id does not mind others beside it.
+-- The ids on all rows of all collectors. Rejected rows are among them: to look for what rejects a row would read
+-- more columns than the ids, and who looks up an id does not mind others beside it.
 {% for collector in var('collectors') %}
 select
     user_id,

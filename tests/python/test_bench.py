@@ -5,14 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bench
+import bench_events
 import duckdb
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT / "tools"))
-
-import bench  # noqa: E402
-import bench_events  # noqa: E402
 
 EVENTS = 100_000
 

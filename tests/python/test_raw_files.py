@@ -678,3 +678,15 @@ def test_what_is_refused_here_is_what_staging_rejects(built_sample):
         ).fetchall()
     assert len(staging) >= 6
     assert dict(here) == dict(staging)
+
+
+def test_a_memory_limit_is_set(conn):
+    raw_files.set_memory_limit(conn, "2GB")
+    assert conn.execute("select current_setting('memory_limit')").fetchone() == ("1.8 GiB",)
+
+
+@pytest.mark.parametrize("limit", ["much", "80%", "2'; drop schema raw"])
+def test_a_memory_limit_that_is_no_size_is_one_line(conn, limit):
+    with pytest.raises(BadInput, match="MEMORY_LIMIT: .* write it as 2GB") as error:
+        raw_files.set_memory_limit(conn, limit)
+    assert "\n" not in error.value.msg
