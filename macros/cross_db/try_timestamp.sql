@@ -17,7 +17,7 @@
     end
     {%- endset -%}
     case
-        when {{ parsed }} between cast('0001-01-01' as timestamp) and cast('9999-12-30' as timestamp)
+        when {{ parsed }} between cast('0001-01-01' as timestamp) and cast('9999-12-31 23:59:59.999999' as timestamp)
             then {{ parsed }}
     end
 {%- endmacro %}
