@@ -12,14 +12,12 @@ with events as (
 final as (
 
     select
+        {{ hash64_of_all(['user_key', 'device_key']) }} as pair_key,
         user_key,
         device_key,
         event_date,
         {{ half_hour_of('event_at') }} as half_hour,
-        country,
-        language,
-        channel,
-        device_type,
+        {{ hash64_of_all(['country', 'language', 'channel', 'device_type']) }} as traits_key,
         min(event_at) as first_event_at,
         max(event_at) as last_event_at,
         min(case when is_activity then event_at end) as first_activity_at,
@@ -36,7 +34,7 @@ final as (
         cast(count(case when event_type = 'error' then 1 end) as integer) as errors,
         cast(count(case when event_type = 'search' then 1 end) as integer) as searches
     from events
-    group by user_key, device_key, event_date, half_hour, country, language, channel, device_type
+    group by user_key, device_key, event_date, half_hour, traits_key
 
 )
 

@@ -1,17 +1,16 @@
 -- Who is who: every pair of user_id and anonymous_id that was seen on an event, and since when.
 -- The half hours know the pairs by their hashes; the texts behind the hashes take a narrow pass of their own, over all
 -- that was sent: ids that no half hour has are not looked for.
-{{ config(materialized='table') }}
-
 with pairs as (
 
     select
+        pair_key,
         user_key,
         device_key,
         min(first_event_at) as first_seen_at,
         min(event_date) as first_seen_on
     from {{ ref('int_half_hours') }}
-    group by user_key, device_key
+    group by pair_key, user_key, device_key
 
 ),
 
@@ -20,7 +19,7 @@ users as (
     select
         user_id,
         {{ hash64('user_id') }} as user_key
-    from {{ ref('stg_ids') }}
+    from {{ ref('stg_descriptors') }}
     where user_id is not null
     group by user_id
 
@@ -31,7 +30,7 @@ devices as (
     select
         anonymous_id,
         {{ hash64('anonymous_id') }} as device_key
-    from {{ ref('stg_ids') }}
+    from {{ ref('stg_descriptors') }}
     where anonymous_id is not null
     group by anonymous_id
 
@@ -40,6 +39,7 @@ devices as (
 final as (
 
     select
+        pairs.pair_key,
         pairs.user_key,
         pairs.device_key,
         users.user_id,

@@ -1,4 +1,7 @@
 -- Whose each pair of ids is, as known at the end of the as-of date.
+-- A table: five models ask, and would each find the owners of all devices again.
+{{ config(materialized='table') }}
+
 with as_of_dates as (
 
     select * from {{ ref('int_as_of_dates') }}
@@ -9,6 +12,7 @@ identities as (
 
     select
         as_of_dates.as_of_date,
+        identities.pair_key,
         identities.user_key,
         identities.device_key,
         identities.user_id,
@@ -54,6 +58,7 @@ named as (
 
     select
         identities.as_of_date,
+        identities.pair_key,
         identities.user_key,
         identities.device_key,
         coalesce(identities.user_id, device_owners.user_id, 'anon:' || identities.anonymous_id) as user_id
@@ -69,6 +74,7 @@ final as (
 
     select
         named.as_of_date,
+        named.pair_key,
         named.user_key,
         named.device_key,
         coalesce(aliases.user_id, named.user_id) as user_id,

@@ -19,10 +19,7 @@ final as (
         half_hours.device_key,
         half_hours.event_date,
         {{ days_between('half_hours.event_date', 'people.as_of_date') }} as days_ago,
-        half_hours.country,
-        half_hours.language,
-        half_hours.channel,
-        half_hours.device_type,
+        half_hours.traits_key,
         half_hours.first_event_at,
         half_hours.last_event_at,
         half_hours.first_activity_at,
@@ -40,10 +37,7 @@ final as (
         half_hours.searches
     from half_hours
     inner join people
-        on
-            {{ same('half_hours.user_key', 'people.user_key') }}
-            and {{ same('half_hours.device_key', 'people.device_key') }}
-            and half_hours.event_date <= people.as_of_date
+        on half_hours.pair_key = people.pair_key and half_hours.event_date <= people.as_of_date
 
 )
 

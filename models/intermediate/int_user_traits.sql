@@ -6,6 +6,12 @@ with half_hours as (
 
 ),
 
+event_traits as (
+
+    select * from {{ ref('int_event_traits') }}
+
+),
+
 as_of_dates as (
 
     select * from {{ ref('int_as_of_dates') }}
@@ -53,28 +59,27 @@ sightings as (
     select
         as_of_date,
         person_key,
-        country,
-        language,
-        channel,
-        device_type,
+        traits_key,
         min(first_event_at) as first_seen_at,
         max(last_event_at) as last_seen_at
     from half_hours
-    group by as_of_date, person_key, country, language, channel, device_type
+    group by as_of_date, person_key, traits_key
 
 ),
 
 seen as (
 
     select
-        as_of_date,
-        person_key,
-        {{ value_at_max('country', 'last_seen_at') }} as country,
-        {{ value_at_max('language', 'last_seen_at') }} as language,
-        {{ value_at_min('channel', 'first_seen_at') }} as channel,
-        {{ value_at_max('device_type', 'last_seen_at') }} as device_type
+        sightings.as_of_date,
+        sightings.person_key,
+        {{ value_at_max('event_traits.country', 'sightings.last_seen_at') }} as country,
+        {{ value_at_max('event_traits.language', 'sightings.last_seen_at') }} as language,
+        {{ value_at_min('event_traits.channel', 'sightings.first_seen_at') }} as channel,
+        {{ value_at_max('event_traits.device_type', 'sightings.last_seen_at') }} as device_type
     from sightings
-    group by as_of_date, person_key
+    inner join event_traits
+        on sightings.traits_key = event_traits.traits_key
+    group by sightings.as_of_date, sightings.person_key
 
 ),
 

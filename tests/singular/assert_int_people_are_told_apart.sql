@@ -1,5 +1,6 @@
--- A person_key is one person, and a pair of ids is one person's, at each as-of date. person_key is a 64-bit hash: two
--- people with the same one would be merged, their events added up. It is not to be expected below a billion people.
+-- A person_key is one person, and a pair of ids is one person's, at each as-of date. person_key and pair_key are 64-bit
+-- hashes: two people with the same one would be merged, their events added up. It is not to be expected below a billion
+-- people.
 with merged as (
 
     select
@@ -22,11 +23,24 @@ claimed_twice as (
 
 ),
 
+shared as (
+
+    select
+        as_of_date,
+        min(person_key) as ambiguous_key
+    from {{ ref('int_people') }}
+    group by as_of_date, pair_key
+    having count(*) > 1
+
+),
+
 final as (
 
     select * from merged
     union all
     select * from claimed_twice
+    union all
+    select * from shared
 
 )
 
