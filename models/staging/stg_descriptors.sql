@@ -1,5 +1,5 @@
 -- What later models know by a hash, in words: the ids and traits on all rows of all collectors. Rejected rows are among
--- them: to look for what rejects a row would read more columns than these, and who looks up a hash does not mind others.
+-- them: to look for what rejects a row would read more columns than these, and who looks up a hash does not mind.
 {% for collector in var('collectors') %}
 select
     user_id,

@@ -147,8 +147,8 @@ def money_of(text: str | None) -> Decimal | None:
 
 def whole_of(text: str | None) -> int | None:
     """The whole number that a text says, or None where it says none."""
-    number = decimal_of(text)
-    return None if number is None else int(number.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+    number = money_of(text)
+    return None if number is None or number != number.to_integral_value() else int(number)
 
 
 def nulls_last(values: Iterable[Any]) -> tuple:

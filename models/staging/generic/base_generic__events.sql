@@ -31,7 +31,7 @@ typed as (
         revenue as revenue_as_sent,
         {{ try_timestamp('event_at') }} as event_at,
         {{ try_timestamp('received_at') }} as received_at,
-        {{ try_number('quantity', 'integer') }} as quantity,
+        {{ try_integer('quantity') }} as quantity,
         {{ try_number('revenue', 'decimal(16, 4)') }} as revenue
     from raw_events
 

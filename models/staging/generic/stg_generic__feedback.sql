@@ -11,7 +11,7 @@ final as (
         feedback_id,
         user_id,
         lower(kind) as kind,
-        {{ try_number('score', 'integer') }} as score,
+        {{ try_integer('score') }} as score,
         comment,
         {{ try_timestamp('submitted_at') }} as submitted_at
     from raw_feedback

@@ -57,9 +57,8 @@ users as (
             as odd_updates,
         count(case when {{ try_timestamp('signed_up_at') }} is null and cast(signed_up_at as varchar) <> '' then 1 end)
             as odd_sign_ups,
-        count(
-            case when {{ try_number('birth_year', 'integer') }} is null and cast(birth_year as varchar) <> '' then 1 end
-        ) as odd_birth_years
+        count(case when {{ try_integer('birth_year') }} is null and cast(birth_year as varchar) <> '' then 1 end)
+            as odd_birth_years
     from {{ source('raw', 'users') }}
 
 ),
@@ -80,7 +79,7 @@ feedback as (
     select
         count(*) as raw_rows,
         count(case when coalesce(feedback_id, '') = '' or coalesce(user_id, '') = '' then 1 end) as nobodies,
-        count(case when {{ try_number('score', 'integer') }} is null and cast(score as varchar) <> '' then 1 end)
+        count(case when {{ try_integer('score') }} is null and cast(score as varchar) <> '' then 1 end)
             as odd_scores,
         count(case when {{ try_timestamp('submitted_at') }} is null and cast(submitted_at as varchar) <> '' then 1 end)
             as odd_times

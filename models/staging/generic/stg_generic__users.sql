@@ -15,7 +15,7 @@ final as (
         upper(nullif(country, '')) as country,
         lower(nullif(language, '')) as language,
         nullif(channel, '') as channel,
-        {{ try_number('birth_year', 'integer') }} as birth_year
+        {{ try_integer('birth_year') }} as birth_year
     from raw_users
     where nullif(user_id, '') is not null
 
