@@ -1,0 +1,364 @@
+"""Reads the segment sets as a reviewer does: the SQL of models/segments and the YAML beside it, without a warehouse.
+
+What DESIGN calls the form of a set is checked here, since nothing can be proven of what has another form: import CTEs,
+one select of as_of_date, user_id and one condition a flag, no Jinja but ref(), no `case`, thresholds written out.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import sqlglot
+import yaml
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+SEGMENTS = Path("models") / "segments"
+METRICS = Path("models") / "intermediate"
+KEYS = ("as_of_date", "user_id")
+COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
+ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)
+KINDS = {"flags": "boolean", "attribute": "string"}
+
+
+class Invalid(Exception):
+    """A file that cannot be understood or breaks a rule: one line that says where, what and what to do."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One segment: its name, its condition, and the line of the SQL file on which it is named."""
+
+    name: str
+    condition: exp.Expression
+    line: int
+
+    @property
+    def sql(self) -> str:
+        """The condition in one line, without its comments."""
+        return self.condition.sql(dialect="duckdb", comments=False)
+
+
+@dataclass
+class SegmentSet:
+    """A set as its two files say. `filter` is what its SQL keeps of the metrics, `population` what its YAML says of it;
+    `models` are the metrics models by the name that the columns carry, `optional` those that are left-joined."""
+
+    name: str
+    path: str
+    yaml_path: str
+    kind: str
+    overlap: str
+    coverage: str
+    meta: dict[str, Any]
+    columns: dict[str, dict[str, Any]]
+    flags: list[Flag]
+    models: dict[str, str]
+    optional: set[str]
+    filter: exp.Expression
+    population: exp.Expression
+    unit_tests: list[dict[str, Any]] = field(default_factory=list)
+
+    def where(self, flag: Flag) -> str:
+        """`models/segments/seg_x.sql:12`."""
+        return f"{self.path}:{flag.line}"
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """A metrics model: the types of its columns by name, and the facts that are true of every row."""
+
+    name: str
+    columns: dict[str, str]
+    facts: dict[str, exp.Expression]
+
+
+def declared_sets(project: Path) -> list[str]:
+    """The sets listed in dbt_project.yml. Raises Invalid where the file cannot be read or lists a set twice."""
+    settings = read_yaml(project, "dbt_project.yml")
+    names = (settings.get("vars") or {}).get("segment_sets") or []
+    for name in names:
+        if names.count(name) > 1:
+            raise Invalid(f"dbt_project.yml: vars.segment_sets lists {name} twice; keep one line")
+    return names
+
+
+def read_sets(project: Path) -> tuple[list[SegmentSet], list[str]]:
+    """All sets of the project, and one line for each that cannot be understood. A set that is listed but has no file,
+    or has a file and is not listed, is such a line: none goes missing."""
+    sets, errors = [], []
+    listed = declared_sets(project)
+    files = {file.stem.removeprefix("seg_"): file for file in sorted((project / SEGMENTS).rglob("*.sql"))}
+    for name in listed:
+        if name not in files:
+            errors.append(f"dbt_project.yml: vars.segment_sets lists {name}, but there is no {SEGMENTS}/seg_{name}.sql")
+    for name, file in files.items():
+        path = file.relative_to(project).as_posix()
+        if not file.stem.startswith("seg_"):
+            errors.append(f"{path}: a file here is a segment set; call it seg_{name}.sql, or move it")
+        elif name not in listed:
+            errors.append(f"{path}: the set is not listed; add {name} to vars.segment_sets in dbt_project.yml")
+        else:
+            try:
+                sets.append(read_set(project, file))
+            except Invalid as error:
+                errors.append(str(error))
+    return sorted(sets, key=lambda found: listed.index(found.name)), errors
+
+
+def read_set(project: Path, file: Path) -> SegmentSet:
+    """The set that `file` and the YAML beside it define. Raises Invalid."""
+    path, name = file.relative_to(project).as_posix(), file.stem.removeprefix("seg_")
+    yaml_path = file.with_name(f"_seg_{name}.yml").relative_to(project).as_posix()
+    if not (project / yaml_path).is_file():
+        raise Invalid(f"{path}: there is no {yaml_path}; write what the set and its segments mean there")
+    documents = read_yaml(project, yaml_path)
+    models = [model for model in documents.get("models") or [] if model.get("name") == file.stem]
+    if len(models) != 1:
+        raise Invalid(f"{yaml_path}: {len(models)} models are called {file.stem}; describe it once")
+    model = models[0]
+    meta = ((model.get("config") or {}).get("meta") or {}).get("segment_set") or {}
+    if meta.get("name") != name:
+        raise Invalid(f"{yaml_path}: segment_set.name is {meta.get('name')}; write {name}, as in the name of the file")
+    overlaps, coverages = ("exclusive", "overlapping"), ("total", "partial")
+    for key, words in (("kind", tuple(KINDS)), ("overlap", overlaps), ("coverage", coverages)):
+        if meta.get(key) not in words:
+            raise Invalid(f"{yaml_path}: segment_set.{key} is {meta.get(key)}; write {' or '.join(words)}")
+    population = str((meta.get("population") or {}).get("sql") or "")
+    if not population:
+        raise Invalid(f"{yaml_path}: segment_set.population.sql is missing; write the condition that picks the users")
+
+    found = read_select((project / file).read_text(encoding="utf-8"), path)
+    columns = {column.get("name"): column for column in model.get("columns") or []}
+    check_same_columns(project, path, yaml_path, found.flags, columns, KINDS[meta["kind"]])
+    return SegmentSet(
+        name, path, yaml_path, meta["kind"], meta["overlap"], meta["coverage"], meta, columns, found.flags, found.models,
+        found.optional, found.filter, parse_condition(population, f"{yaml_path}: population.sql"),
+        [test for test in documents.get("unit_tests") or [] if test.get("model") == file.stem],
+    )  # fmt: skip
+
+
+def check_same_columns(
+    project: Path, path: str, yaml_path: str, flags: list[Flag], columns: dict[str, dict[str, Any]], type_: str
+) -> None:
+    """Raises Invalid where SQL and YAML do not name the same flags, each of `type_`."""
+    for flag in flags:
+        if flag.name not in columns:
+            raise Invalid(f"{path}:{flag.line}: {flag.name} is not described; add it to columns in {yaml_path}")
+    names = {flag.name for flag in flags} | set(KEYS)
+    for name, column in columns.items():
+        line = line_of(project / yaml_path, rf"name: ['\"]?{re.escape(str(name))}['\"]?\s*$")
+        if name not in names:
+            raise Invalid(f"{yaml_path}:{line}: {path} has no column {name}; add it there, or remove it here")
+        if name not in KEYS and str(column.get("data_type")).lower() != type_:
+            raise Invalid(f"{yaml_path}:{line}: data_type of {name} is {column.get('data_type')}; write {type_}")
+
+
+# SQL
+
+
+@dataclass
+class Select:
+    """What the SQL of a set says; see SegmentSet."""
+
+    flags: list[Flag]
+    models: dict[str, str]
+    optional: set[str]
+    filter: exp.Expression
+
+
+def read_select(text: str, path: str) -> Select:
+    """Takes the text of a set apart. Raises Invalid for another form than a set has."""
+    tree = parse(without_refs(text, path), path)
+    ctes = {cte.alias: cte.this for cte in tree.ctes}
+    if not ctes or not is_star_of(tree, [list(ctes)[-1]]):
+        raise Invalid(f"{path}: end the file in `select * from final`, with the select of the flags as the CTE final")
+    final = ctes.pop(list(ctes)[-1])
+
+    imports: dict[str, str] = {}
+    filters: list[exp.Expression] = []
+    for alias, cte in ctes.items():
+        table = cte.find(exp.Table)
+        if table is None or not table.name.startswith(REF) or not is_star_of(cte, [table.name]):
+            raise Invalid(f"{path}: CTE {alias} does more than import; write `select * from` a ref(), with a where")
+        imports[alias] = table.name.removeprefix(REF)
+        if where := cte.args.get("where"):
+            filters.append(qualified(where.this, alias))
+    models, optional = from_and_joins(final, imports, path)
+    if where := final.args.get("where"):
+        filters.append(where.this)
+
+    flags = []
+    for position, column in enumerate(final.expressions):
+        line = max(line_in(column), 1)
+        name = column.alias_or_name
+        if position < len(KEYS):
+            if name != KEYS[position]:
+                raise Invalid(f"{path}:{line}: column {position + 1} is {name}; the first two are as_of_date, user_id")
+        elif not isinstance(column, exp.Alias):
+            raise Invalid(f"{path}:{line}: {column.sql()} has no name; end the condition in ` as <segment>`")
+        else:
+            check_form(column.this, f"{path}:{line}: {name}")
+            flags.append(Flag(name, column.this, column.args["alias"].meta.get("line", line)))
+    if not flags:
+        raise Invalid(f"{path}: the set has no segment; write a condition and ` as <segment>` under user_id")
+    for flag in flags:
+        if [other.name for other in flags].count(flag.name) > 1:
+            raise Invalid(f"{path}:{flag.line}: two columns are called {flag.name}; rename one")
+    return Select(flags, models, optional, exp.and_(*filters) if filters else exp.true())
+
+
+REF = "ref_to_"
+
+
+def without_refs(text: str, path: str) -> str:
+    """The text with a plain name for every ref(), line for line. Raises Invalid for any other Jinja."""
+    plain = re.sub(r"\{\{\s*ref\(\s*(['\"])(\w+)\1\s*\)\s*\}\}", rf"{REF}\2", text)
+    if jinja := re.search(r"\{[{%#]", plain):
+        line = plain[: jinja.start()].count("\n") + 1
+        raise Invalid(f"{path}:{line}: Jinja other than ref(); write the SQL out, so that a reviewer reads all of it")
+    return plain
+
+
+def parse(sql: str, path: str) -> exp.Select:
+    """The one select that `sql` is. Raises Invalid with the line where it cannot be read."""
+    try:
+        trees = [tree for tree in sqlglot.parse(sql, dialect="duckdb") if tree is not None]
+    except SqlglotError as error:
+        found = (getattr(error, "errors", None) or [{}])[0]
+        said = found.get("description") or str(error).splitlines()[0]
+        raise Invalid(f"{path}:{found.get('line') or 1}: no SQL that can be read ({said.strip(' .')})") from None
+    if len(trees) != 1 or not isinstance(trees[0], exp.Select):
+        raise Invalid(f"{path}: the file is not one select")
+    return trees[0]
+
+
+def parse_condition(sql: str, where: str) -> exp.Expression:
+    """A condition on its own. Raises Invalid."""
+    try:
+        return sqlglot.parse_one(sql, dialect="duckdb", into=exp.Condition)
+    except SqlglotError:
+        raise Invalid(f"{where}: no condition that can be read: {' '.join(sql.split())}") from None
+
+
+def is_star_of(select: exp.Expression, names: list[str]) -> bool:
+    """Whether it is `select * from <name>`, perhaps with a where, and nothing else."""
+    known = {"expressions", "from_", "from", "where", "with_", "with", "kind"}
+    if not isinstance(select, exp.Select) or any(value for key, value in select.args.items() if key not in known):
+        return False
+    table = select.find(exp.From)
+    return (
+        len(select.expressions) == 1
+        and isinstance(select.expressions[0], exp.Star)
+        and not any(select.expressions[0].args.values())
+        and table is not None
+        and isinstance(table.this, exp.Table)
+        and table.this.name in names
+    )
+
+
+def from_and_joins(final: exp.Expression, imports: dict[str, str], path: str) -> tuple[dict[str, str], set[str]]:
+    """The models that the select of the flags reads, by alias, and which of them are left-joined. Raises Invalid."""
+    known = {"expressions", "from_", "from", "joins", "where", "kind"}
+    if not isinstance(final, exp.Select) or any(value for key, value in final.args.items() if key not in known):
+        raise Invalid(f"{path}: the select of the flags groups, orders or limits; what it needs is a missing metric")
+    models, optional = {}, set()
+    joins = final.args.get("joins") or []
+    for table in [final.find(exp.From).this, *(join.this for join in joins)]:
+        if not isinstance(table, exp.Table) or table.name not in imports:
+            raise Invalid(f"{path}: the select of the flags reads {table.sql()}, which is no import CTE")
+        models[table.alias_or_name] = imports[table.name]
+    for join in joins:
+        side = str(join.side or join.kind or "inner").lower()
+        on = join.args.get("on")
+        pairs = sorted(str(part.this.name) for part in on.flatten() if isinstance(part, exp.EQ)) if on else []
+        if side not in ("inner", "left") or pairs != sorted(KEYS):
+            raise Invalid(f"{path}: join {join.this.sql()} with inner or left join on as_of_date and user_id")
+        if side == "left":
+            optional.add(join.this.alias_or_name)
+    return models, optional
+
+
+def qualified(condition: exp.Expression, alias: str) -> exp.Expression:
+    """The condition with its columns named as those of `alias`."""
+    named = condition.copy()
+    for column in named.find_all(exp.Column):
+        column.set("table", exp.to_identifier(alias))
+    return named
+
+
+def check_form(condition: exp.Expression, where: str) -> None:
+    """Raises Invalid for what a definition may not contain."""
+    if condition.find(exp.Case, exp.If):
+        raise Invalid(f"{where} has a case, which ranks overlaps silently; write independent conditions")
+    if condition.find(exp.Query, exp.Window, exp.AggFunc):
+        raise Invalid(f"{where} computes over rows; what it needs is a missing metric")
+    for clock in (exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentTime, exp.Rand):
+        if found := condition.find(clock):
+            raise Invalid(f"{where} reads {found.sql()}; every day is counted from the as-of date, in a metric")
+    for part in condition.find_all(*COMPARISONS, exp.Between, exp.In):
+        if not part.find(exp.Column):
+            raise Invalid(f"{where}: {part.sql()} compares no metric")
+    for part in condition.find_all(*ARITHMETIC):
+        if not part.find(exp.Column):
+            raise Invalid(f"{where}: {part.sql()} is no literal; write the threshold itself")
+
+
+def line_in(node: exp.Expression) -> int:
+    """The first line of a node, 0 where the parser kept none."""
+    lines = [found.meta["line"] for found in node.find_all(exp.Identifier) if "line" in found.meta]
+    return min(lines, default=0)
+
+
+# YAML
+
+
+def read_metrics(project: Path) -> dict[str, Metrics]:
+    """The models in models/intermediate whose YAML gives their columns a type, by name. Raises Invalid."""
+    found = {}
+    for file in sorted((project / METRICS).rglob("*.yml")):
+        path = file.relative_to(project).as_posix()
+        for model in read_yaml(project, path).get("models") or []:
+            typed = {
+                column["name"]: str(column["data_type"]).lower()
+                for column in model.get("columns") or []
+                if column.get("data_type")
+            }
+            declared = (((model.get("config") or {}).get("meta") or {}).get("facts")) or {}
+            facts = {
+                name: parse_condition(str(sql), f"{path}: fact {name} of {model['name']}")
+                for name, sql in declared.items()
+            }
+            if typed:
+                found[model["name"]] = Metrics(model["name"], typed, facts)
+    return found
+
+
+def read_yaml(project: Path, path: str) -> dict[str, Any]:
+    """What a YAML file of the project says. Raises Invalid."""
+    try:
+        return yaml.safe_load((project / path).read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise Invalid(f"{path}: cannot be read ({error.strerror})") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise Invalid(f"{path}{line}: no YAML that can be read ({getattr(error, 'problem', error)})") from None
+
+
+def line_of(file: Path, pattern: str) -> int:
+    """The number of the first line that fits `pattern`, else 1."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return next((number for number, line in enumerate(lines, 1) if re.search(pattern, line)), 1)
+
+
+def as_day(value: object) -> date | None:
+    """The day that YAML gave as a day or as text; None for anything else."""
+    try:
+        return value if isinstance(value, date) else date.fromisoformat(str(value))
+    except ValueError:
+        return None
