@@ -67,16 +67,16 @@ class Logic:
         self.types = {alias: metrics[model].columns for alias, model in found.models.items()}
         self.row = Row(self.types, found.optional)
         self.first = next(iter(found.models))
-        self.population = truth(qualified(found.population, self.first), self.row)
-        self.filter = truth(found.filter, self.row)
         self.flags: dict[str, Truth] = {}
-        self.read: list[tuple[str, str]] = []
         if found.kind == "flags":
             self.flags = {flag.name: truth(flag.condition, self.row) for flag in found.flags}
         else:
             self.value = value(found.flags[0].condition, self.row)
-        # What the definitions read; the columns that only facts read are not shown.
+        self.filter = truth(found.filter, self.row)
+        # What the SQL reads, and what only the YAML reads; the columns that only facts read are not shown.
         self.read = list(self.row.columns)
+        self.population = truth(qualified(found.population, self.first), self.row)
+        self.declared = [key for key in self.row.columns if key not in self.read]
         self.facts: dict[str, z3.BoolRef] = {}
         self.solver = z3.Solver()
         self.solver.set("timeout", PATIENCE)
@@ -115,21 +115,22 @@ class Logic:
         self.solver.pop()
         return set(left)
 
-    def point(self, *goals: z3.BoolRef) -> Point | None:
+    def point(self, *goals: z3.BoolRef, declared: bool = False) -> Point | None:
         """A row for which the goals hold, with values that are easy to read; None where there is none. Columns are
-        called as in the definitions."""
+        called as in the definitions; those that only the YAML reads are there where `declared`."""
         model = self.ask(*goals)
         if model is None:
             return None
         fixed = list(goals)
-        for key in self.read:
+        keys = self.read + (self.declared if declared else [])
+        for key in keys:
             for candidate in self.candidates[key]:
                 equal = self.equals(key, candidate)
                 if self.ask(*fixed, equal) is not None:
                     fixed.append(equal)
                     break
         model = self.ask(*fixed)
-        return {self.label(key): self.shown(key, model) for key in self.read}
+        return {self.label(key): self.shown(key, model) for key in keys}
 
     def label(self, key: tuple[str, str]) -> str:
         return key[1] if len(self.types) == 1 else ".".join(key)
@@ -142,9 +143,7 @@ class Logic:
         if isinstance(column, Truth):
             return column.is_true if wanted else column.is_false
         if column.family == "text":
-            # A text that is not written out anywhere is any other number.
-            known = self.row.texts
-            term = column.term == known[wanted] if wanted in known else z3.And([column.term != at for at in known.values()])
+            term = column.term == self.row.text(wanted).term
         elif column.family == "day":
             term = column.term == wanted.toordinal()
         elif column.family == "time":
@@ -175,7 +174,7 @@ class Logic:
 def candidates(found: SegmentSet, logic: Logic) -> dict[tuple[str, str], list[Any]]:
     """For each column that the set reads: the literals it is compared with and their neighbours, small ones first, some
     other text, null. Where one condition computes with several columns, each gets the literals of all."""
-    lists: dict[tuple[str, str], set[Any]] = {key: set() for key in logic.read}
+    lists: dict[tuple[str, str], set[Any]] = {key: set() for key in logic.read + logic.declared}
     conditions = [flag.condition for flag in found.flags] + [qualified(found.population, logic.first), found.filter]
     for condition in conditions:
         for part in condition.find_all(*COMPARISONS, exp.Between, exp.In):
@@ -251,7 +250,7 @@ def line_of_part(found: SegmentSet, metrics: dict[str, Metrics]) -> str:
     types = {alias: metrics[model].columns for alias, model in found.models.items() if model in metrics}
     for flag in found.flags:
         try:
-            value(flag.condition, Row(types, found.optional))
+            (truth if found.kind == "flags" else value)(flag.condition, Row(types, found.optional))
         except Undecidable:
             return f":{flag.line}"
     return ""
@@ -324,7 +323,7 @@ def prove_population(logic: Logic, engine: Engine, verdict: Verdict) -> None:
         (logic.population, logic.filter, "leaves out users of the population"),
     ):
         goals = (one.is_true, z3.Not(other.is_true))
-        if point := logic.point(*goals):
+        if point := logic.point(*goals, declared=True):
             rule = f"population.sql in {found.yaml_path}: {found.population.sql(dialect='duckdb')}"
             verdict.failures.append(engine.failure(f"{found.path} {what}; make the two the same", point, [], rule))
         else:
