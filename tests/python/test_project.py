@@ -1,0 +1,236 @@
+"""The project as a whole: what its YAML promises, the commands that people type, what CI runs, no clock and no dice."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+import test_marts
+import test_segment_tests_can_fail
+import yaml
+from conftest import Run
+
+# What was agreed of each set (overlap, coverage). A new set needs no line here; these are not changed in passing.
+AGREED = {
+    "lifecycle": ("exclusive", "total"),
+    "engagement": ("exclusive", "total"),
+    "purchase_frequency": ("exclusive", "total"),
+    "rfm": ("exclusive", "total"),
+    "cart": ("overlapping", "partial"),
+    "support": ("overlapping", "partial"),
+    "platform": ("exclusive", "total"),
+    "geography_device": ("exclusive", "total"),
+}
+OF_A_SET = ("name", "kind", "overlap", "coverage", "objective", "owner", "review_by")
+OF_A_POPULATION = ("description", "sql")
+OF_A_SEGMENT = ("rationale", "action", "since")
+
+# The generic tests for which a case in pytest makes them fail. A third one has its name here when it has its case.
+SEEN_TO_FAIL = {test_segment_tests_can_fail.TEST, test_marts.KEY_TEST}
+
+# What Jinja knows of the clock and the dice, besides the words that lint blocks in SQL.
+CLOCKS_OF_JINJA = ("run_started_at", "modules.datetime", "invocation_id")
+
+
+@pytest.fixture(scope="module")
+def typed(dbt, built_sample, tmp_path_factory) -> Callable[..., Run]:
+    """`typed("test")` runs dbt as a person types it, on a copy of the built sample."""
+    copy = shutil.copy(built_sample, tmp_path_factory.mktemp("typed") / built_sample.name)
+    return lambda *arguments: dbt(*arguments, env={"WAREHOUSE": copy})
+
+
+@pytest.fixture(scope="module")
+def nodes(typed, clean_env) -> list[dict]:
+    """All that dbt knows of the project's models and tests."""
+    parsed = typed("parse")
+    assert parsed.code == 0, parsed.output
+    manifest = Path(clean_env["DBT_TARGET_PATH"]) / "manifest.json"
+    return list(json.loads(manifest.read_text("utf-8"))["nodes"].values())
+
+
+def models_of(nodes: list[dict], *layers: str) -> list[dict]:
+    """The models in these folders of models/, of which there has to be one at least in each."""
+    models = [node for node in nodes if node["resource_type"] == "model"]
+    found = [[node for node in models if node["path"].startswith(f"{layer}/")] for layer in layers]
+    assert all(found)
+    return sum(found, [])
+
+
+def said_of_sets(nodes: list[dict]) -> dict[str, dict]:
+    """What the YAML of each model in models/segments says of its set, by the name of the model."""
+    return {node["name"]: node["config"]["meta"].get("segment_set") or {} for node in models_of(nodes, "segments")}
+
+
+# What YAML promises.
+
+
+def test_what_others_read_has_an_enforced_contract(nodes):
+    metrics = [node for node in models_of(nodes, "intermediate") if node["name"] == "int_user_metrics"]
+    promised = [*models_of(nodes, "marts", "segments"), *metrics]
+    assert metrics
+    assert [node["name"] for node in promised if not node["config"]["contract"]["enforced"]] == []
+
+
+def test_every_model_and_column_that_others_read_is_described(nodes):
+    models = models_of(nodes, "marts", "segments")
+    described = {node["name"]: node["description"] for node in models} | {
+        f"{node['name']}.{column['name']}": column["description"]
+        for node in models
+        for column in node["columns"].values()
+    }
+    assert [name for name, description in described.items() if not description.strip()] == []
+
+
+def test_every_mart_and_set_has_one_yaml_file_beside_it(nodes):
+    models = models_of(nodes, "marts", "segments")
+    expected = {node["name"]: re.sub(r"(\w+)\.sql$", r"_\1.yml", node["original_file_path"]) for node in models}
+    assert {node["name"]: (node["patch_path"] or "").split("://")[-1] for node in models} == expected
+
+
+def test_the_sets_are_what_was_agreed(nodes):
+    declared = {
+        name.removeprefix("seg_"): (said.get("overlap"), said.get("coverage"))
+        for name, said in said_of_sets(nodes).items()
+    }
+    assert {name: declared.get(name) for name in AGREED} == AGREED
+
+
+def test_every_set_and_segment_says_what_a_reviewer_has_to_know(nodes):
+    said = {}
+    for name, of_set in said_of_sets(nodes).items():
+        said |= {f"{name}: {key}": of_set.get(key) for key in OF_A_SET}
+        said |= {f"{name}: population.{key}": (of_set.get("population") or {}).get(key) for key in OF_A_POPULATION}
+    for node in models_of(nodes, "segments"):
+        for column in node["columns"].values():
+            if column["name"] not in ("as_of_date", "user_id"):
+                said[f"{node['name']}.{column['name']}: description"] = column["description"]
+                for key in OF_A_SEGMENT:
+                    said[f"{node['name']}.{column['name']}: {key}"] = column["config"]["meta"].get(key)
+    assert [where for where, value in said.items() if not str(value or "").strip()] == []
+
+
+def test_every_generic_test_is_seen_to_fail(nodes, project):
+    used = {node["test_metadata"]["name"] for node in nodes if node.get("test_metadata")}
+    assert used == SEEN_TO_FAIL
+    assert {path.stem for path in (project / "tests" / "generic").glob("*.sql")} <= used
+
+
+# Commands that people type.
+
+
+def results_of(clean_env: dict[str, str]) -> dict[str, str]:
+    """How each model and test of the last dbt command ended, by its id."""
+    written = Path(clean_env["DBT_TARGET_PATH"]) / "run_results.json"
+    ended = {one["unique_id"]: one["status"] for one in json.loads(written.read_text("utf-8"))["results"]}
+    # Neither what runs before all of them (on-run-start), nor exposures, for which nothing runs.
+    return {node: status for node, status in ended.items() if not node.startswith(("operation.", "exposure."))}
+
+
+def test_build_of_one_set_and_what_reads_it(typed, clean_env):
+    ran = typed("build", "--select", "seg_lifecycle+")
+    assert ran.code == 0, ran.output
+    results = results_of(clean_env)
+    models = {node.split(".")[-1] for node in results if node.startswith("model.")}
+    assert models == {"seg_lifecycle", *test_marts.MARTS}
+    assert any(node.startswith("test.user_segments.segment_set_is_valid_seg_lifecycle_") for node in results)
+    assert set(results.values()) == {"success", "pass"}
+
+
+def test_test_runs_all_tests_and_nothing_else(typed, clean_env, nodes):
+    ran = typed("test")
+    assert ran.code == 0, ran.output
+    results = results_of(clean_env)
+    assert set(results.values()) == {"pass"}
+    assert {node.split(".")[0] for node in results} == {"test", "unit_test"}
+    assert {node["unique_id"] for node in nodes if node["resource_type"] == "test"} <= set(results)
+
+
+def test_compile_writes_the_sql_of_every_model(typed, clean_env, nodes):
+    folder = Path(clean_env["DBT_TARGET_PATH"]) / "compiled"
+    shutil.rmtree(folder, ignore_errors=True)
+    ran = typed("compile")
+    assert ran.code == 0, ran.output
+    models = [node for node in nodes if node["resource_type"] == "model"]
+    written = [folder / "user_segments" / node["original_file_path"] for node in models]
+    assert [path.stem for path in written if not path.exists() or "{{" in path.read_text("utf-8")] == []
+
+
+def test_the_documentation_is_one_file(typed, tmp_path):
+    ran = typed("docs", "generate", "--static", "--target-path", str(tmp_path))
+    assert ran.code == 0, ran.output
+    page = (tmp_path / "static_index.html").read_text("utf-8")
+    assert re.findall(r"<script[^>]+src=[^>]*>|<link[^>]+stylesheet[^>]*>", page) == [], "a file that it needs"
+
+    def inside(name: str) -> dict:
+        """The JSON of that name that dbt wrote into the page."""
+        start = page.index(f'{name}:{{"metadata"') + len(f"{name}:")
+        return json.JSONDecoder().raw_decode(page, start)[0]["nodes"]["model.user_segments.dim_users"]
+
+    assert "One row a user" in inside("manifest")["description"]
+    assert {"user_id", "lifecycle"} <= set(inside("catalog")["columns"])
+
+
+# What CI runs.
+
+
+def make_would_run(target: str) -> str:
+    """The commands of a make target, none of which is run."""
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
+    ask = ["make", "--dry-run", target]
+    return subprocess.run(ask, cwd=test_marts.PROJECT, env=env, check=True, text=True, stdout=subprocess.PIPE).stdout
+
+
+def test_make_test_lints_then_runs_pytest_then_builds_in_a_throw_away_warehouse():
+    in_order = r"/sqlfluff lint models\b.*/python -m pytest\b.*\bWAREHOUSE=target/test/\S+ .*/dbt .*\bbuild\n"
+    assert re.search(in_order, make_would_run("test"), re.DOTALL)
+
+
+def test_make_docs_writes_the_one_file():
+    assert re.search(r"/dbt --quiet docs generate --static\n", make_would_run("docs"))
+
+
+@pytest.mark.parametrize("code", [0, 2])
+def test_ci_runs_make_test_in_the_project_and_ends_as_it_does(project, tmp_path, code):
+    make = tmp_path / "make"
+    make.write_text(f'#!/bin/sh\necho "make $*, in $(pwd)"\nexit {code}\n', "utf-8")
+    make.chmod(0o755)
+    env = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    ended = subprocess.run(
+        [str(project / ".ci" / "run")], cwd=tmp_path, env=env, text=True, stdout=subprocess.PIPE, timeout=60
+    )
+    assert (ended.returncode, ended.stdout) == (code, f"make test, in {project}\n")
+
+
+def test_the_workflow_calls_what_people_call_on_both_systems(project):
+    workflow = yaml.safe_load((project / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
+    (job,) = workflow["jobs"].values()
+    assert [step["run"] for step in job["steps"] if "run" in step] == ["make test", "make run", "make docs"]
+    assert job["runs-on"] == "${{ matrix.os }}"
+    assert set(job["strategy"]["matrix"]["os"]) == {"ubuntu-latest", "macos-latest"}
+    assert "3.10" in job["strategy"]["matrix"]["python"], "the oldest that make accepts"
+
+
+# No clock and no dice.
+
+
+def test_no_clock_and_no_dice_where_lint_does_not_look(project):
+    """sqlfluff reads neither macros nor generic tests, and passes over what Jinja writes into a model."""
+    settings = ConfigParser(interpolation=None)
+    settings.read(project / ".sqlfluff", "utf-8")
+    blocked = settings["sqlfluff:rules:convention.blocked_words"]["blocked_words"].split(",")
+    either = "|".join(re.escape(word.strip()) for word in [*blocked, *CLOCKS_OF_JINJA])
+    words = re.compile(rf"\b({either})\b", re.IGNORECASE)
+    comments = re.compile(r"{#.*?#}|(?:^|(?<=\s))-- [^\n]*", re.DOTALL | re.MULTILINE)
+    found = {}
+    for path in (path for folder in ("macros", "models", "tests") for path in (project / folder).rglob("*.sql")):
+        if names := words.findall(comments.sub("", path.read_text("utf-8"))):
+            found[path.relative_to(project).as_posix()] = names
+    # The one clock there is: when an event does not say when it was received, the start of the run stands in.
+    assert found == {"macros/run_started_at_utc.sql": ["run_started_at"]}
