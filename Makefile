@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 THROWAWAY := target/test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint pytest build docs bench sample format clean
+.PHONY: help run test lint prove mutate diff pytest build docs bench sample format clean
 
 help:  ## This list.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /|/' | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -14,11 +14,21 @@ help:  ## This list.
 run: $(VENV)/installed  ## Build and test the segments of RAW_DATA (default: the sample), and show them.
 	@$(BIN)/python tools/run.py
 
-test: lint pytest build  ## Everything that CI checks: lint, pytest, a full dbt build in a throw-away warehouse.
+test: lint prove pytest build  ## Everything that CI checks: lint, proofs, pytest, a full dbt build in a throw-away warehouse.
 
 lint: $(VENV)/installed-dev
 	@echo "sqlfluff: checking models/ and tests/"
 	@$(BIN)/sqlfluff lint models tests/singular
+
+prove: $(VENV)/installed-dev  ## Prove that exclusive sets cannot overlap and total ones have no gap, before any data.
+	@$(BIN)/python tools/prove.py
+
+mutate: $(VENV)/installed-dev  ## Make every small mistake in every definition, and see whether tests and proofs notice.
+	@$(BIN)/python tools/mutate.py
+
+BASE ?= main
+diff: $(VENV)/installed-dev  ## What a change moves, against BASE (default: main): target/segment_diff.md
+	@$(BIN)/python tools/diff.py $(BASE)
 
 pytest: $(VENV)/installed-dev
 	@$(BIN)/python -m pytest

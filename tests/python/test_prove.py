@@ -6,6 +6,7 @@ Each set is written into a project of its own, as a person would write it: SQL, 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -67,6 +68,10 @@ FACTS = {
 }
 
 
+TODAY = date(2026, 6, 30)
+SAID = {"rationale": "a reason", "action": "an action", "since": "2026-01-31"}
+
+
 @dataclass
 class Project:
     """A folder with sets to be proven."""
@@ -85,10 +90,15 @@ class Project:
             + "\n    from metrics\n\n)\n\nselect * from final\n"
         )
         columns = [{"name": key, "data_type": type_} for key, type_ in (("as_of_date", "date"), ("user_id", "string"))]
-        columns += [{"name": flag, "data_type": "boolean" if kind == "flags" else "string"} for flag in flags]
+        type_ = "boolean" if kind == "flags" else "string"
+        columns += [
+            {"name": flag, "data_type": type_, "description": "What it means.", "config": {"meta": dict(SAID)}}
+            for flag in flags
+        ]
         declared = {
             "name": name, "kind": kind, "overlap": overlap, "coverage": coverage,
-            "population": {"description": "", "sql": population or where or "days_since_first_active >= 0"}, **meta,
+            "objective": "why", "owner": "who@example.com", "review_by": "2027-06-30",
+            "population": {"description": "Everybody.", "sql": population or where or "days_since_first_active >= 0"}, **meta,
         }  # fmt: skip
         model = {"name": f"seg_{name}", "config": {"meta": {"segment_set": declared}}, "columns": columns}
         self.write(f"models/segments/seg_{name}.sql", sql)
@@ -103,14 +113,14 @@ class Project:
 
     def verdict(self) -> Verdict:
         """Of the one set. Raises AssertionError where it cannot be understood."""
-        verdicts, errors = judge(self.folder, [])
+        verdicts, errors = judge(self.folder, [], TODAY)
         assert errors == []
         return verdicts[0]
 
     def errors(self) -> list[str]:
         """What is said of sets that cannot be understood."""
         try:
-            return judge(self.folder, [])[1]
+            return judge(self.folder, [], TODAY)[1]
         except Invalid as error:
             return [str(error)]
 
@@ -409,7 +419,7 @@ def test_what_a_definition_may_not_contain_is_one_line_with_file_and_line(projec
 @pytest.mark.parametrize("condition", UNDECIDED)
 def test_what_cannot_be_decided_is_named_and_never_passed(project, condition):
     project.add("checked", {"flag": condition}, coverage="partial")
-    verdicts, errors = judge(project.folder, [])
+    verdicts, errors = judge(project.folder, [], TODAY)
     said = [failure.line for verdict in verdicts for failure in verdict.failures] + errors
     assert len(said) == 1 and UNDECIDED[condition] in said[0], said
     assert said[0].startswith("models/segments/seg_checked.sql:13")
@@ -558,3 +568,125 @@ def test_the_exit_code_and_the_lines_say_what_is_wrong(project):
 def test_the_prover_refuses_what_it_does_not_know():
     with pytest.raises(Undecidable):
         truth(exp.Like(this=exp.column("word"), expression=exp.Literal.string("a"), negate=True), Row({"metrics": TYPES}))
+
+
+# What is declared ---------------------------------------------------------------------------------------------------
+
+
+def edited(project: Project, change) -> list[str]:
+    """The failures of the set once `change` was made to what its YAML says of it."""
+    path = project.folder / "models/segments/_seg_checked.yml"
+    documents = yaml.safe_load(path.read_text())
+    change(documents["models"][0])
+    path.write_text(yaml.safe_dump(documents, sort_keys=False))
+    verdict = project.verdict()
+    return [failure.line for failure in verdict.failures]
+
+
+def set_meta(model):
+    return model["config"]["meta"]["segment_set"]
+
+
+def flag_meta(model):
+    return model["columns"][2]["config"]["meta"]
+
+
+MISSING = {
+    "objective": lambda model: set_meta(model).pop("objective"),
+    "owner": lambda model: set_meta(model).update(owner=" "),
+    "review_by": lambda model: set_meta(model).update(review_by="soon"),
+    "population.description": lambda model: set_meta(model)["population"].update(description=""),
+    "description": lambda model: model["columns"][2].update(description=None),
+    "rationale": lambda model: flag_meta(model).pop("rationale"),
+    "action": lambda model: flag_meta(model).update(action=""),
+    "since": lambda model: flag_meta(model).update(since="spring"),
+}
+
+
+@pytest.mark.parametrize("key", MISSING)
+def test_what_a_set_does_not_declare_is_named_with_its_line(project, key):
+    project.add("checked", BANDS)
+    [line] = edited(project, MISSING[key])
+    assert line.startswith("models/segments/_seg_checked.yml:") and key in line
+
+
+@pytest.mark.parametrize(
+    ("today", "failures", "warnings"),
+    [("2027-05-30", 0, 0), ("2027-05-31", 0, 1), ("2027-06-30", 0, 1), ("2027-07-30", 0, 1), ("2027-07-31", 1, 0)],
+)
+def test_a_review_is_a_warning_30_days_before_its_day_and_a_failure_30_days_after(project, today, failures, warnings):
+    project.add("checked", BANDS)
+    [verdict], _ = judge(project.folder, [], date.fromisoformat(today))
+    assert (len(verdict.failures), len(verdict.notes)) == (failures, warnings)
+    assert all("due on 2027-06-30" in line for line in (*verdict.notes, *(found.line for found in verdict.failures)))
+
+
+# Sensitive columns --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory) -> Path:
+    """The project, with a metric that is made of the year of birth two models upstream."""
+    folder = tmp_path_factory.mktemp("copied") / "project"
+    for name in ("models", "macros", "tests/generic", "tests/singular"):
+        shutil.copytree(PROJECT / name, folder / name)
+    for name in ("dbt_project.yml", "profiles.yml"):
+        shutil.copy(PROJECT / name, folder / name)
+    replace_in(folder / "models/intermediate/int_user_traits.sql", [
+        ("        users.plan,\n", "        users.plan,\n        2026 - users.birth_year as generation,\n"),
+        ("        ranked_users.plan,\n", "        ranked_users.plan,\n        ranked_users.generation,\n"),
+    ])  # fmt: skip
+    replace_in(folder / "models/intermediate/int_user_metrics.sql", [
+        ("        traits.plan,\n", "        traits.plan,\n        traits.generation as ripeness,\n"),
+    ])  # fmt: skip
+    replace_in(folder / "models/intermediate/_intermediate__models.yml", [
+        ("      - name: plan\n        data_type: string\n", "      - name: ripeness\n        data_type: integer\n"
+         "        description: How ripe.\n      - name: plan\n        data_type: string\n"),
+    ])  # fmt: skip
+    replace_in(folder / "models/segments/seg_support.sql", [
+        ("errors_28d >= 3 as technical_trouble", "errors_28d >= 3\n        and coalesce(ripeness, 0) > 40 as technical_trouble"),
+    ])  # fmt: skip
+    return folder
+
+
+def replace_in(file: Path, changes: list[tuple[str, str]]) -> None:
+    text = file.read_text(encoding="utf-8")
+    for old, new in changes:
+        assert text.count(old) == 1, (file, old, text.count(old))
+        text = text.replace(old, new)
+    file.write_text(text, encoding="utf-8")
+
+
+def test_a_sensitive_column_two_models_upstream_is_found_and_may_be_exempted_with_a_reason(copied):
+    ran = run("--project", copied)
+    assert ran.returncode == 1, ran.stdout
+    [line] = [line for line in ran.stdout.splitlines() if "rests on birth_year" in line]
+    assert line.startswith("models/segments/seg_support.sql:19: technical_trouble rests on birth_year")
+    assert "int_user_metrics.ripeness from int_user_traits.generation from stg_generic__users.birth_year" in line
+    replace_in(copied / "models/segments/_seg_support.yml", [
+        ("      - name: technical_trouble\n", "      - name: technical_trouble\n        # exempted\n"),
+    ])  # fmt: skip
+    documents = yaml.safe_load((copied / "models/segments/_seg_support.yml").read_text())
+    column = next(column for column in documents["models"][0]["columns"] if column["name"] == "technical_trouble")
+    column["config"]["meta"]["sensitive_exemption"] = "Agreed with the privacy officer: the help line is for them."
+    (copied / "models/segments/_seg_support.yml").write_text(yaml.safe_dump(documents))
+    assert "rests on birth_year" not in run("--project", copied).stdout
+
+
+def test_a_sensitive_metric_is_found_by_its_own_name(copied):
+    listed = copied / "dbt_project.yml"
+    text = listed.read_text()
+    listed.write_text(text.replace("sensitive_columns: [gender,", "sensitive_columns: [errors_28d, gender,"))
+    ran = run("--project", copied, copied / "models/segments/seg_support.sql")
+    listed.write_text(text)
+    assert "silent_sufferer rests on errors_28d" in ran.stdout
+
+
+def test_metrics_that_dbt_cannot_compile_are_one_line(copied):
+    broken = copied / "models/intermediate/int_user_metrics.sql"
+    text = broken.read_text()
+    broken.write_text(text.replace("ref('int_people')", "ref('int_nobody')"))
+    ran = run("--project", copied)
+    broken.write_text(text)
+    assert ran.returncode == 1 and ran.stdout.startswith("dbt cannot compile the metrics: ")
+    assert "int_nobody" in ran.stdout.splitlines()[0]
