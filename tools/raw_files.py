@@ -7,6 +7,7 @@ seeds/event_taxonomy.csv). dbt-duckdb calls `Plugin.configure_connection` once w
 Parquet becomes a view, read in place and narrowly; CSV and JSON become tables, parsed once, and again only when a file
 changed. Everything is checked before anything is replaced: an input that cannot be used is one line
 (`BadInput`), and the tables of the last good input stay. No message shows a value of a person's row.
+`AS_OF` is checked with them: a day for which the new input has no answer leaves the old one as it is.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import yaml
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt.flags import get_flags
 from raw_formats import Source, Unreadable, sources_of
 from raw_tables import TAXONOMY, BadInput, Input, Table, find_inputs
 
@@ -34,19 +40,29 @@ NUMBERS = (
     "FLOAT", "DOUBLE", "DECIMAL",
 )  # fmt: skip
 
+
+def time_of(column: str) -> str:
+    """SQL for a time in UTC, null where it is none that a calendar has; macros/cross_db/try_timestamp.sql says why."""
+    text = f"cast(try_cast(cast({column} as varchar) as timestamp with time zone) as timestamp)"
+    time = f"case when typeof({column}) = 'VARCHAR' then {text} else try_cast({column} as timestamp) end"
+    years = "timestamp '0001-01-01' and timestamp '9999-12-31 23:59:59.999999'"
+    return f"case when {time} between {years} then {time} end"
+
+
 # Why staging would reject an event, null for one that it takes. The same rules as base_generic__events.sql, needed
 # before there is a base_generic__events: a run must not replace good tables by none.
-REJECTION_REASON = """
+REJECTION_REASON = f"""
     case
-        when concat(event_id, event_name, event_at, user_id, anonymous_id) = ''
+        when
+            coalesce(event_id, '') = '' and coalesce(event_name, '') = '' and event_at is null
+            and coalesce(user_id, '') = '' and coalesce(anonymous_id, '') = ''
             then 'unreadable or empty row'
         when coalesce(event_id, '') = '' then 'no event_id'
         when coalesce(event_name, '') = '' then 'no event_name'
         when event_at is null then 'no event_at'
-        when try_cast(event_at as timestamp with time zone) is null then 'event_at is no timestamp'
+        when {time_of("event_at")} is null then 'event_at is no timestamp'
         when coalesce(user_id, '') = '' and coalesce(anonymous_id, '') = '' then 'neither user_id nor anonymous_id'
-        when try_cast(event_at as timestamp with time zone)
-            > coalesce(try_cast(received_at as timestamp with time zone), now()) + interval '1' day
+        when {time_of("event_at")} > coalesce({time_of("received_at")}, cast(now() as timestamp)) + interval '1' day
             then 'event_at more than a day after received_at'
     end
 """
@@ -60,13 +76,35 @@ class Plugin(BasePlugin):
         folder = Path(os.environ.get("RAW_DATA") or PROJECT / "seeds" / "sample").resolve()
         taxonomy = Path(os.environ.get("TAXONOMY") or PROJECT / "seeds" / "event_taxonomy.csv").resolve()
         self.inputs = find_inputs(folder, taxonomy)
+        self.variables = project_variables()
+        self.as_of = None if self.variables.get("as_of_date") else asked_day(os.environ.get("AS_OF"))
         check_warehouse(creds.path, config)
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Called when the warehouse has been opened."""
         if limit := os.environ.get("MEMORY_LIMIT"):
             set_memory_limit(conn, limit)
-        show_raw_tables(conn, self.inputs)
+        # Another collector's events may be older; macros/check_as_of_date.sql sees them all.
+        alone = self.variables["collectors"] == ["generic"]
+        show_raw_tables(conn, self.inputs, self.as_of if alone else None, self.variables["timezone"])
+
+
+def project_variables() -> dict[str, Any]:
+    """The variables of dbt_project.yml, and those given with --vars, which win."""
+    listed = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+    return listed | (getattr(get_flags(), "VARS", None) or {})
+
+
+def asked_day(asked: str | None) -> str | None:
+    """The as-of date that was asked for, None for none. Raises BadInput for what is no date."""
+    if not asked:
+        return None
+    try:
+        if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", asked):
+            return date.fromisoformat(asked).isoformat()
+    except ValueError:
+        pass
+    raise BadInput(f"AS_OF: '{asked}' is no date; write it as 2024-06-30")
 
 
 def set_memory_limit(conn: duckdb.DuckDBPyConnection, limit: str) -> None:
@@ -74,6 +112,9 @@ def set_memory_limit(conn: duckdb.DuckDBPyConnection, limit: str) -> None:
     size = limit.replace("'", "''")
     try:
         conn.execute(f"set memory_limit = '{size}'")
+        # What is freed goes back to the machine at once, or the process holds a quarter more than the limit.
+        conn.execute("set allocator_background_threads = true")
+        conn.execute("set allocator_flush_threshold = '16MB'")
     except duckdb.Error:
         raise BadInput(f"MEMORY_LIMIT: '{limit}' is no size; write it as 2GB") from None
 
@@ -90,9 +131,11 @@ def check_warehouse(path: str, config: dict[str, Any]) -> None:
         raise BadInput(f"WAREHOUSE: {path} cannot be opened: {line}") from None
 
 
-def show_raw_tables(conn: duckdb.DuckDBPyConnection, inputs: list[Input]) -> None:
+def show_raw_tables(
+    conn: duckdb.DuckDBPyConnection, inputs: list[Input], as_of: str | None = None, zone: str = "UTC"
+) -> None:
     """Creates raw.<table> for every input that changed since it was last read. Nothing is replaced unless all of them
-    can be used. Raises BadInput."""
+    can be used, and hold events up to the day `as_of` in the time zone `zone`. Raises BadInput."""
     conn.execute("set TimeZone = 'UTC'")
     conn.execute("begin")
     try:
@@ -102,11 +145,15 @@ def show_raw_tables(conn: duckdb.DuckDBPyConnection, inputs: list[Input]) -> Non
         for item in inputs:
             fingerprint = item.fingerprint()
             if known.get(item.table.name) != fingerprint:
-                show(conn, item)
-                check(conn, item)
+                with one_line(item):
+                    show(conn, item)
+                    check(conn, item)
                 # Values are written out: binding one makes DuckDB import pandas, which takes longer than all of this.
                 conn.execute(f"delete from raw.loaded_files where table_name = '{item.table.name}'")
                 conn.execute(f"insert into raw.loaded_files values ('{item.table.name}', '{fingerprint}')")
+            if as_of and item.table.name == "events":
+                with one_line(item):
+                    check_as_of(conn, as_of, zone)
         conn.execute("commit")
     except BaseException:
         conn.execute("rollback")
@@ -114,7 +161,7 @@ def show_raw_tables(conn: duckdb.DuckDBPyConnection, inputs: list[Input]) -> Non
 
 
 def show(conn: duckdb.DuckDBPyConnection, item: Input) -> None:
-    """Replaces raw.<table> by what the files of `item` hold. Raises BadInput."""
+    """Replaces raw.<table> by what the files of `item` hold. Raises BadInput, or what one_line() makes one of."""
     name = f"raw.{item.table.name}"
     kinds = (
         "select table_type from information_schema.tables "
@@ -123,24 +170,30 @@ def show(conn: duckdb.DuckDBPyConnection, item: Input) -> None:
     for (kind,) in conn.execute(kinds).fetchall():
         conn.execute(f"drop {'view' if kind == 'VIEW' else 'table'} {name}")
     with tempfile.TemporaryDirectory() as scratch:
-        try:
-            sources = sources_of(conn, item.format, item.files, item.table.columns, Path(scratch)) if item.files else []
-            check_columns(item, sources)
-            selects = [f"select {contract_columns(item.table, source)} from {source.scan}" for source in sources]
-            if item.format == "parquet":
-                conn.execute(f"create view {name} as {' union all '.join(selects)}")
-            else:
-                nothing = contract_columns(item.table, Source("", {}))
-                conn.execute(f"create table {name} as select {nothing} where false")
-                for select in selects:
-                    conn.execute(f"insert into {name} {select}")
-                    keep_unreadable_lines(conn, item)
-        except Unreadable as error:
-            raise BadInput(f"{item.setting}: {error}") from None
-        except OSError as error:
-            raise BadInput(f"{item.setting}: {error.filename or item.shown} cannot be read: {error.strerror}") from None
-        except duckdb.Error as error:
-            raise BadInput(f"{item.setting}: {reason_of(error, item)}; mend the file, or its ending") from None
+        sources = sources_of(conn, item.format, item.files, item.table.columns, Path(scratch)) if item.files else []
+        check_columns(item, sources)
+        selects = [f"select {contract_columns(item.table, source)} from {source.scan}" for source in sources]
+        if item.format == "parquet":
+            conn.execute(f"create view {name} as {' union all '.join(selects)}")
+        else:
+            nothing = contract_columns(item.table, Source("", {}))
+            conn.execute(f"create table {name} as select {nothing} where false")
+            for select in selects:
+                conn.execute(f"insert into {name} {select}")
+                keep_unreadable_lines(conn, item)
+
+
+@contextmanager
+def one_line(item: Input) -> Iterator[None]:
+    """Raises BadInput for whatever goes wrong while the files of `item` are read."""
+    try:
+        yield
+    except Unreadable as error:
+        raise BadInput(f"{item.setting}: {error}") from None
+    except OSError as error:
+        raise BadInput(f"{item.setting}: {error.filename or item.shown} cannot be read: {error.strerror}") from None
+    except duckdb.Error as error:
+        raise BadInput(f"{item.setting}: {reason_of(error, item)}; mend the file, or its ending") from None
 
 
 def reason_of(error: duckdb.Error, item: Input) -> str:
@@ -241,6 +294,18 @@ def check_events(conn: duckdb.DuckDBPyConnection, item: Input) -> None:
     ).fetchall()
     counted = ", ".join(f"{events} x {reason}" for events, reason in reasons)
     raise BadInput(f"RAW_DATA: every row of {item.shown} would be rejected ({counted}); is it a file of events?")
+
+
+def check_as_of(conn: duckdb.DuckDBPyConnection, as_of: str, zone: str) -> None:
+    """Raises BadInput where no clean event had happened by the end of `as_of`. Stops at the first that had."""
+    day = f"cast({time_of('event_at')} as date)"
+    if zone != "UTC":
+        day = f"cast(timezone('{zone}', timezone('UTC', {time_of('event_at')})) as date)"
+    clean = f"from raw.events where ({REJECTION_REASON}) is null"
+    if conn.execute(f"select exists (select 1 {clean} and {day} <= date '{as_of}')").fetchone()[0]:
+        return
+    first = conn.execute(f"select cast(min({day}) as varchar) {clean}").fetchone()[0]
+    raise BadInput(f"AS_OF: {as_of} is before the first event ({first}); ask for that day or a later one")
 
 
 def check_taxonomy(conn: duckdb.DuckDBPyConnection, item: Input) -> None:

@@ -25,6 +25,8 @@ FORMATS = {"parquet": "parquet", "csv": "csv", "json": "json", "ndjson": "json"}
 # The longest record that is read, in bytes. DuckDB keeps twice as much for each thread.
 LONGEST_RECORD = 16 * 1024 * 1024
 CHUNK = 1024 * 1024
+# How files come packed. Of these only .gz is read.
+PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z")
 # What the first bytes of a file give away.
 MAGIC = {
     b"PAR1": "Parquet; end its name in .parquet",
@@ -55,9 +57,12 @@ def format_of(file: Path) -> str | None:
     return None if known == "parquet" and name.endswith(".gz") else known
 
 
-def stem_of(file: Path) -> str | None:
-    """`events` of events.csv and Events.csv.gz; None where the ending is not one that is read."""
-    return file.name.lower().removesuffix(".gz").rpartition(".")[0] if format_of(file) else None
+def stem_of(file: Path) -> str:
+    """`events` of events.csv, Events.csv.gz and events.xlsx: the name without its ending, one that is read or not."""
+    name = file.name.lower()
+    for ending in PACKED:
+        name = name.removesuffix(ending)
+    return name.rpartition(".")[0] or name
 
 
 def sources_of(

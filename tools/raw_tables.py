@@ -103,7 +103,7 @@ class Input:
 
 def find_inputs(folder: Path, taxonomy: Path) -> list[Input]:
     """The files of every table in `folder`, and the taxonomy. Raises BadInput for a folder that is missing or empty,
-    a table in two formats or in two places, and a required table that is absent."""
+    a table in two formats, in two places or with an ending that is not read, and a required table that is absent."""
     if not folder.is_dir():
         what = f"{folder} is no folder" if folder.exists() else f"there is no folder {folder}"
         raise BadInput(f"RAW_DATA: {what}; name the one that holds events.parquet (or csv, json, ndjson)")
@@ -116,11 +116,18 @@ def find_inputs(folder: Path, taxonomy: Path) -> list[Input]:
 
 
 def find_input(table: Table, folder: Path) -> Input:
-    """The files of one table: `<table>.<ext>`, or everything below `<table>/`."""
-    beside = [file for file in sorted(folder.iterdir()) if file.is_file() and stem_of(file) == table.name]
+    """The files of one table: `<table>.<ext>`, or everything below `<table>/`. A file of that name alone with another
+    ending is refused: it was meant to be read."""
+    named_so = [file for file in sorted(folder.iterdir()) if file.is_file() and stem_of(file) == table.name]
+    beside = [file for file in named_so if format_of(file)]
     below = files_below(folder / table.name)
     files = beside + below
     if not files:
+        if named_so:
+            raise BadInput(
+                f"RAW_DATA: {named_so[0]} has no ending that is read; save it as parquet, csv, json or ndjson (the "
+                f"last three also .gz), or give it a name that is not {table.name}"
+            )
         if table.required:
             raise BadInput(
                 f"RAW_DATA: no {table.name} in {folder}; put {table.name}.parquet (or csv, json, ndjson, the last "

@@ -4,7 +4,7 @@ with collected as (
     {% for collector in var('collectors') -%}
     select * from {{ ref('stg_' ~ collector ~ '__input_counts') }}
     {% if not loop.last %}union all{% endif %}
-    {%- endfor %}
+    {% endfor %}
 
 ),
 

@@ -53,10 +53,20 @@ def compiled(dbt, clean_env) -> CompiledProject:
 
 
 @pytest.fixture(scope="module")
-def built(compiled) -> Warehouse:
-    """A warehouse with what comes of INPUT."""
-    own = Warehouse(compiled.manifest("UTC"))
-    own.build(INPUT, [AS_OF])
+def built(dbt, clean_env) -> Warehouse:
+    """A warehouse with what comes of INPUT, of an event that is sent three times and of one that is rejected; with the
+    mart that says so."""
+    health = "fct_input_health"
+    ran = dbt("compile", "--select", "+int_user_metrics", "stg_generic__rejected_events", f"+{health}")
+    assert ran.code == 0, ran.output
+    own = Warehouse(Path(clean_env["DBT_TARGET_PATH"], "manifest.json").read_text(encoding="utf-8"))
+    own.connection.execute(f"create schema if not exists {own.node(health)['schema']}")
+    for node in own.in_order(health):
+        if node not in own.models:
+            own.create(node)
+            own.models.append(node)
+    nobodys = event("e8", "2024-06-08 10:00:00", user_id=None, anonymous_id=None)
+    own.build(replace(INPUT, events=[*EVENTS, EVENTS[0], EVENTS[0], nobodys]), [AS_OF])
     return own
 
 
@@ -77,7 +87,8 @@ EVERYBODY = "assert_int_user_metrics_are_of_everybody_active"
 NOT_LATER = "assert_int_nothing_is_later_than_the_as_of_date"
 SESSIONS = "assert_int_sessions_hold_all_activity"
 AGREE = "assert_int_user_metrics_agree_with_each_other"
-SINGULAR_TESTS = (USABLE, ONCE, APART, EVERYBODY, NOT_LATER, SESSIONS, AGREE)
+ALL_THERE = "assert_raw_rows_are_all_accounted_for"
+SINGULAR_TESTS = (USABLE, ONCE, APART, EVERYBODY, NOT_LATER, SESSIONS, AGREE, ALL_THERE)
 
 # What is wrong, in which model: a select from right_rows, which are the model's own.
 SPOILT = [
@@ -108,6 +119,30 @@ SPOILT = [
     (SESSIONS, "int_sessions", "select * from right_rows union all select * from right_rows"),
     (SESSIONS, "int_sessions", "select * replace (ended_at - interval 1 hour as ended_at) from right_rows"),
     (SESSIONS, "int_user_days", "select * replace (events + 1 as events) from right_rows"),
+    # A row is lost, wherever it is: clean, sent again, or rejected.
+    (ALL_THERE, "base_generic__events", "select * from right_rows where event_id <> 'e2'"),
+    (ALL_THERE, "base_generic__events", "select distinct * from right_rows"),
+    (ALL_THERE, "base_generic__events", "select * from right_rows where rejection_reason is null"),
+    (ALL_THERE, "base_generic__events", "select * from right_rows union all select * from right_rows"),
+    (ALL_THERE, "stg_generic__events", "select * from right_rows where event_id <> 'e2'"),
+    (ALL_THERE, "stg_generic__rejected_events", "select * from right_rows where false"),
+    (ALL_THERE, "stg_events", "select * from right_rows where event_id <> 'e2'"),
+    (ALL_THERE, "int_first_deliveries", "select * from right_rows where false"),
+    (ALL_THERE, "int_first_deliveries", "select * from right_rows union all select * from right_rows"),
+    (ALL_THERE, "int_unique_events", "select * from right_rows where event_id <> 'e1'"),
+    (ALL_THERE, "int_events", "select * from right_rows where event_id <> 'e2'"),
+    (ALL_THERE, "int_events", "select * from right_rows union all select * from right_rows where event_id = 'e2'"),
+    *(
+        (ALL_THERE, mart, f"select * replace ({wrong} as row_count) from right_rows")
+        for mart in ("stg_generic__input_counts", "fct_input_health")
+        for wrong in (
+            "case when check_name = 'raw rows' then row_count - 1 else row_count end",
+            "case when check_name like 'rejected: %' then row_count + 1 else row_count end",
+            "case when check_name <> 'raw rows' then row_count end",
+        )
+    ),
+    (ALL_THERE, "fct_input_health", "select * from right_rows where check_name <> 'duplicates'"),
+    (ALL_THERE, "fct_input_health", "select * from right_rows where check_name <> 'clean'"),
 ]
 # One wrong value for each fact that the metrics have to agree on.
 WRONG_METRICS = [
@@ -152,7 +187,7 @@ WRONG_METRICS = [
 
 def test_every_singular_test_of_these_layers_is_tried():
     folder = Path(__file__).parents[1] / "singular"
-    written = {file.stem for layer in ("int", "stg") for file in folder.glob(f"assert_{layer}_*.sql")}
+    written = {file.stem for layer in ("int", "stg", "raw") for file in folder.glob(f"assert_{layer}_*.sql")}
     assert written == set(SINGULAR_TESTS)
     assert {test for test, _, _ in SPOILT} | {AGREE} == written
 

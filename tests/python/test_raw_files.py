@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet
 import pytest
 import raw_files
 from raw_files import REJECTION_REASON, check_warehouse, show_raw_tables
@@ -109,6 +110,16 @@ def put_query(file: Path, query: str) -> Path:
     return file
 
 
+def put_not_utf8(file: Path, record: dict[str, str | bytes]) -> Path:
+    """Writes a record as Parquet whose text columns hold whatever bytes they are given."""
+    columns = {}
+    for name, value in record.items():
+        sent = pyarrow.array([value.encode() if isinstance(value, str) else value], pyarrow.binary())
+        columns[name] = pyarrow.StringArray.from_buffers(1, *sent.buffers()[1:])
+    pyarrow.parquet.write_table(pyarrow.table(columns), file)
+    return file
+
+
 # Formats and places
 
 ENDINGS = ["parquet", "csv", "csv.gz", "json", "json.gz", "ndjson", "ndjson.gz"]
@@ -194,8 +205,13 @@ def test_files_that_are_no_data_are_passed_over(folder, show, conn):
     for name in ("_SUCCESS", "readme.txt", "._part.csv", ".part.csv.crc", "_temporary/0/part.csv", ".cache/part.csv"):
         put(folder / "events" / name, b"\x00\x05 not data")
     put(folder / "notes.csv", "of,the\nperson,own\n")
+    # Not a file of users, no file at all, and one beside the file that is read.
+    others = ("users_old.xlsx", "users.csv.bak", ".users.tsv", "all users.tsv", "users.xlsx/readme.txt", "events.sql")
+    for name in others:
+        put(folder / name, "of the person's own")
     show()
     assert rows(conn, "event_id") == [("e1",)]
+    assert rows(conn, "*", "users") == []
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "ndjson"])
@@ -536,6 +552,14 @@ BAD_FOLDERS = {
         ["no row of", "users.csv has user_id"],
     ),
     "damaged users": ({"events.ndjson": json.dumps(EVENT), "users.parquet": b"PAR1...PAR1"}, ["users.parquet cannot"]),
+    "spreadsheet of events": ({"events.xlsx": b"PK\x03\x04rest"}, ["events.xlsx has no ending that is read; save it"]),
+    **{
+        f"users as {name}": (
+            {"events.ndjson": json.dumps(EVENT), name: b"\x00secret-person"},
+            [f"/{name} has no ending that is read; save it as parquet, csv, json or ndjson", "that is not users"],
+        )
+        for name in ("users.xlsx", "Users.TSV", "users.parquet.gz", "users.csv.zip", "users.txt", "users")
+    },
     "circle of aliases": (
         {
             "events.ndjson": json.dumps(EVENT),
@@ -552,6 +576,67 @@ BAD_TAXONOMIES = {
     "flag": ("event_name,event_type,is_activity\nviewed,page_view,yes\n", ["'viewed' is_activity 'yes'"]),
     "no row": ("event_name,event_type\n", ["holds no row"]),
 }
+
+
+# Texts that no calendar has, of rows that are all right but for that.
+NO_TIMES = ["-infinity", "infinity", "0044-03-15 (BC)", "290000-01-01 (BC)", "200000-01-01", "294247-01-10", ""]
+
+
+@pytest.mark.parametrize("received_at", [None, *NO_TIMES])
+@pytest.mark.parametrize("event_at", ["2024-01-01", *NO_TIMES])
+def test_a_time_that_no_calendar_has_is_no_time(folder, show, conn, event_at, received_at):
+    put_rows(folder / "events.ndjson", [EVENT, EVENT | {"event_at": event_at, "received_at": received_at}])
+    show()
+    reasons = rows(conn, f"{REJECTION_REASON} as reason")
+    assert reasons == sorted([(None,), (None if event_at == "2024-01-01" else "event_at is no timestamp",)], key=str)
+
+
+REJECTED_OF_1970 = [
+    EVENT | {"event_id": "", "event_at": "1970-01-01"},
+    EVENT | {"user_id": None, "event_at": "1970-01-01"},
+    EVENT | {"event_at": "1970-01-03", "received_at": "1970-01-01"},
+    EVENT | {"event_at": "0044-03-15 (BC)"},
+]
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+@pytest.mark.parametrize(("zone", "first"), [("UTC", "2024-01-01"), ("Pacific/Auckland", "2024-01-02")])
+def test_a_day_before_the_first_clean_event_replaces_nothing(folder, conn, tmp_path, ending, zone, first):
+    taxonomy = put(tmp_path / "taxonomy.csv", TAXONOMY_CSV)
+    put_rows(folder / f"events.{ending}", [EVENT])
+    show_raw_tables(conn, find_inputs(folder, taxonomy))
+    before = rows(conn, "*", "loaded_files")
+    (folder / f"events.{ending}").rename(tmp_path / "old")
+    new = [*REJECTED_OF_1970, EVENT | {"event_id": "new", "event_at": "2024-01-01T11:00:00Z"}]
+    put_rows(folder / f"events/new.{ending}", new)
+    early = str(dt.date.fromisoformat(first) - dt.timedelta(days=1))
+    for as_of in ("1970-01-01", "2000-01-01", early):
+        message = rf"AS_OF: {as_of} is before the first event \({first}\); ask for that day or a later one$"
+        with pytest.raises(BadInput, match=message):
+            show_raw_tables(conn, find_inputs(folder, taxonomy), as_of, zone)
+        assert rows(conn, "*", "loaded_files") == before
+    show_raw_tables(conn, find_inputs(folder, taxonomy), first, zone)
+    assert ("new",) in rows(conn, "event_id")
+    # Files that are known already are asked as well.
+    with pytest.raises(BadInput, match="is before the first event"):
+        show_raw_tables(conn, find_inputs(folder, taxonomy), early, zone)
+
+
+@pytest.mark.parametrize("asked", ["30.6.2024", "2023-02-29", "0000-01-01", "20240630", "2024-06-30 ", "2024-6-30"])
+def test_a_day_that_is_none_is_one_line(asked):
+    with pytest.raises(BadInput, match=f"AS_OF: '{asked}' is no date; write it as 2024-06-30$"):
+        raw_files.asked_day(asked)
+    assert raw_files.asked_day("2024-02-29") == "2024-02-29"
+    assert raw_files.asked_day("") is raw_files.asked_day(None) is None
+
+
+def test_text_in_parquet_that_is_no_utf8_is_one_line(folder, show, conn, good):
+    before = good()
+    put_not_utf8(folder / "events.parquet", EVENT | {"user_id": b"secret-person: \xff"})
+    with pytest.raises(BadInput, match="RAW_DATA: .*events.parquet cannot be read as parquet .*Invalid str") as raised:
+        show()
+    assert "secret-person" not in raised.value.msg and "\n" not in raised.value.msg
+    assert good() == before
 
 
 @pytest.fixture

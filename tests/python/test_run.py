@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
 import yaml
-from conftest import Run
+from conftest import PROJECT, Run, run_program
 
 LIFECYCLE = {"new", "current", "reactivated", "resurrected", "at_risk_weekly", "at_risk_monthly", "dormant"}
 
@@ -121,8 +122,18 @@ def test_a_persons_own_files_however_dirty(make_run, tmp_path):
     lines = [json.dumps(event, ensure_ascii=False) for event in events]
     (folder / "events" / "1.ndjson").write_text("\n".join([*lines, "{broken", ""]))
     (folder / "users.csv").write_text("user_id,updated_at,plan,birth_year\n1,never,free,n/a\n1,,plus\n,,,\n")
-    answers = ["feedback_id,user_id,kind,score,submitted_at", "f,1,nps,ten,x", "f,1,nps,9,2024-05-01", ""]
-    (folder / "feedback.csv").write_text("\n".join(answers))
+    answers = {
+        "": ["f,1,nps,9,2024-05-01", "f,1,nps,0,2024-05-01", "f,1,NPS,10,2024-05-01", "f,1,csat,11,2024-05-01"],
+        "no feedback_id or no user_id": [",1,stars,,", "f,,nps,11,never"],
+        "kind is none of nps, csat, ces": ["f,1,stars,5,2024-05-01", "f,1,,5,2024-05-01"],
+        "no score": ["f,1,nps,,2024-05-01"],
+        "score does not parse": ["f,1,nps,ten,2024-05-01"],
+        "nps score outside 0 to 10": ["f,1,nps,11,2024-05-01", "f,1,Nps,-1,2024-05-01"],
+        "no submitted_at": ["f,1,nps,8,", 'f,1,nps,8,""'],
+        "submitted_at does not parse": ["f,1,nps,8,x"],
+    }
+    lines = ["feedback_id,user_id,kind,score,submitted_at", *(line for lines in answers.values() for line in lines), ""]
+    (folder / "feedback.csv").write_text("\n".join(lines))
     ran = make_run(tmp_path, RAW_DATA="my own files", WAREHOUSE="my own.duckdb")
     assert ran.code == 0, ran.output
     assert "As of 2024-05-01: " in ran.output
@@ -142,9 +153,149 @@ def test_a_persons_own_files_however_dirty(make_run, tmp_path):
     assert health["events", "purchase or refund without an exchange rate"] == 1
     assert (health["users", "raw rows"], health["users", "no user_id"]) == (3, 2)
     assert (health["users", "updated_at does not parse"], health["users", "birth_year does not parse"]) == (1, 1)
-    assert (health["feedback", "score does not parse"], health["feedback", "submitted_at does not parse"]) == (1, 1)
+    assert {check: count for (source, check), count in health.items() if source == "feedback" and count} == {
+        check or "raw rows": len(lines) if check else sum(map(len, answers.values()))
+        for check, lines in answers.items()
+    }
+    assert ran.rows("select last_nps_score from marts.dim_users where user_id = '1'") == [(10,)]
     people = {row[0] for row in ran.rows("select user_id from marts.dim_users")}
     assert people == {*ids, "old"}
+
+
+def test_a_taxonomy_of_ones_own(make_run, first, warehouse, built, project, tmp_path):
+    counts = (
+        "select (select count(*) from intermediate.int_events where event_name = 'recipe_viewed'), "
+        "(select sum(purchases_lifetime) from intermediate.int_user_metrics)"
+    )
+    ((views, purchases),) = first.rows(counts)
+    listed = (project / "seeds" / "event_taxonomy.csv").read_text()
+    own = listed.replace("recipe_viewed,content_view,true", "recipe_viewed,purchase,false")
+    (tmp_path / "my taxonomy.csv").write_text(own)
+    ran = make_run(tmp_path, WAREHOUSE=warehouse, TAXONOMY="my taxonomy.csv")
+    assert ran.code == 0 and own != listed and views > 0 < purchases, ran.output
+    assert ran.rows(counts) == [(views, purchases + views)]
+    assert lifecycle(ran.output) == lifecycle(first.output)
+
+
+# A collector with names of its own, and without some of the contract's columns.
+CLICKS_SOURCES = "sources: [{name: clicks, schema: clicks_as_sent, tables: [{name: events, identifier: hits}]}]"
+CLICKS_BASE = """
+with typed as (
+
+    select
+        uuid as event_id,
+        type as event_name,
+        {{ try_timestamp('ts') }} as event_at,
+        {{ try_timestamp('ts') }} as received_at,
+        account as user_id,
+        visitor as anonymous_id,
+        {{ try_number('amount', 'decimal(16, 4)') }} as revenue,
+        {{ try_integer('null') }} as quantity,
+        ts as event_at_as_sent,
+        ts as received_at_as_sent,
+        {% for column in (
+            'session_id', 'platform', 'device_type', 'os', 'country', 'language', 'channel', 'page_path', 'referrer',
+            'item_category', 'search_query', 'currency', 'properties'
+        ) %}
+        cast(null as {{ dbt.type_string() }}) as {{ column }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from {{ source('clicks', 'events') }}
+
+)
+
+select
+    *,
+    case
+        when event_id is null then 'no event_id'
+        when event_at is null then 'event_at is no timestamp'
+        when user_id is null and anonymous_id is null then 'neither user_id nor anonymous_id'
+    end as rejection_reason
+from typed
+"""
+CLICKS_COUNTS = """
+select 'events' as input_table, 'raw rows' as check_name, count(*) as row_count from {{ source('clicks', 'events') }}
+union all
+select 'events', 'rejected: ' || rejection_reason, count(*)
+from {{ ref('base_clicks__events') }}
+where rejection_reason is not null
+group by rejection_reason
+"""
+CLICKS = """
+create schema clicks_as_sent;
+create table clicks_as_sent.hits as
+from (
+    values
+    ('c1', 'page_viewed', '2022-01-01 10:00:00', null, 'v1', null),
+    ('c2', 'order_completed', '2024-06-28 10:00:00', 'click user', 'v1', '12.5'),
+    ('c2', 'order_completed', '2024-06-28 10:00:00', 'click user', 'v1', '12.5'),
+    ('c3', 'page_viewed', '2024-06-28 10:10:00', 'click user', 'v1', null),
+    (null, 'page_viewed', '2024-06-28 10:10:00', 'click user', 'v1', null),
+    ('c4', 'page_viewed', 'soon', 'click user', 'v1', null),
+    ('c5', 'page_viewed', '2024-06-28 10:10:00', null, null, null)
+) as sent (uuid, type, ts, account, visitor, amount)
+"""
+
+
+def test_a_second_collector_is_an_addition(first, clean_env, tmp_path):
+    project = tmp_path / "project"
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(".*", "target", "logs", "*.duckdb*"))
+    clicks, generic = project / "models" / "staging" / "clicks", project / "models" / "staging" / "generic"
+    clicks.mkdir()
+    (clicks / "_clicks__sources.yml").write_text(CLICKS_SOURCES)
+    (clicks / "base_clicks__events.sql").write_text(CLICKS_BASE)
+    (clicks / "stg_clicks__input_counts.sql").write_text(CLICKS_COUNTS)
+    for model in ("events", "rejected_events"):
+        text = (generic / f"stg_generic__{model}.sql").read_text()
+        (clicks / f"stg_clicks__{model}.sql").write_text(text.replace("base_generic__", "base_clicks__"))
+    settings = project / "dbt_project.yml"
+    lines = settings.read_text().replace("  collectors:\n", "  collectors:\n    - clicks\n")
+    settings.write_text(lines)
+
+    # What the sample alone comes to.
+    health = "select input_table, check_name, row_count from marts.fct_input_health"
+    alone = {(source, check): count for source, check, count in first.rows(health)}
+    ((people,),) = first.rows("select count(*) from marts.dim_users")
+
+    warehouse = tmp_path / "clicks.duckdb"
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute(CLICKS)
+    env = clean_env | {"WAREHOUSE": str(warehouse), "DBT_TARGET_PATH": str(tmp_path / "target")}
+    dbt = [str(Path(sys.executable).with_name("dbt")), "--no-use-colors"]
+    ran = run_program([*dbt, "build", "--exclude", "resource_type:unit_test"], env, project)
+    assert ran.code == 0, ran.output
+    assert "PASS assert_raw_rows_are_all_accounted_for" in ran.output
+
+    ((total,),) = ran.rows("select count(*) from marts.dim_users")
+    assert total == people + 1
+    metrics = (
+        "select days_since_first_active, active_days_lifetime, sessions_lifetime, purchases_lifetime, revenue_lifetime "
+        "from intermediate.int_user_metrics where user_id = 'click user'"
+    )
+    assert ran.rows(metrics) == [(910, 2, 2, 1, Decimal("12.5"))]
+    rejected = "select event_id, rejection_reason from staging.stg_clicks__rejected_events order by event_id"
+    assert ran.rows(rejected) == [
+        ("c4", "event_at is no timestamp"), ("c5", "neither user_id nor anonymous_id"), (None, "no event_id"),
+    ]  # fmt: skip
+    together = {(source, check): count for source, check, count in ran.rows(health)}
+    more = {key: together[key] - alone[key] for key in together if together[key] != alone[key]}
+    assert more == {
+        ("events", "raw rows"): 7,
+        ("events", "clean"): 3,
+        ("events", "duplicates"): 1,
+        **{("events", f"rejected: {reason}"): 1 for _, reason in ran.rows(rejected)},
+    }
+
+    # A row that this collector's staging loses is missed.
+    (test,) = (tmp_path / "target" / "compiled").rglob("assert_raw_rows_are_all_accounted_for.sql")
+    with duckdb.connect(str(warehouse)) as connection:
+        assert connection.execute(test.read_text()).fetchall() == []
+        connection.execute("create table kept as from staging.base_clicks__events where event_id <> 'c3'")
+        connection.execute("create or replace view staging.base_clicks__events as from kept")
+        assert len(connection.execute(test.read_text()).fetchall()) == 1
+
+    # The first event of all is this collector's.
+    ran = run_program([*dbt, "run", "--select", "stg_events"], env | {"AS_OF": "2021-12-31"}, project)
+    assert ran.code != 0 and "AS_OF: 2021-12-31 is before the first event (2022-01-01)" in ran.output, ran.output
 
 
 def test_ctrl_c_ends_it(clean_env, project, warehouse, built):

@@ -1,11 +1,11 @@
 -- No raw event is lost: raw rows = clean + rejected + duplicates, each counted here in its own way, and
--- fct_input_health says the same.
+-- fct_input_health says the same. Raw rows are counted in the source: what base_* loses would be missed behind it.
 with raw_rows as (
 
     {% for collector in var('collectors') -%}
-    select count(*) as row_count from {{ ref('base_' ~ collector ~ '__events') }}
+    select count(*) as row_count from {{ source(collector, 'events') }}
     {% if not loop.last %}union all{% endif %}
-    {%- endfor %}
+    {% endfor %}
 
 ),
 
@@ -14,7 +14,7 @@ rejected as (
     {% for collector in var('collectors') -%}
     select count(*) as row_count from {{ ref('stg_' ~ collector ~ '__rejected_events') }}
     {% if not loop.last %}union all{% endif %}
-    {%- endfor %}
+    {% endfor %}
 
 ),
 

@@ -1,7 +1,7 @@
 -- Every raw row of the collector, typed, with the reason why it cannot be used, if there is one.
 with raw_events as (
 
-    select * from {{ source('raw', 'events') }}
+    select * from {{ source('generic', 'events') }}
 
 ),
 

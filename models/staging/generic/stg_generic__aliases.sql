@@ -1,7 +1,7 @@
 -- Ids that became another id: everything of previous_id belongs to user_id from aliased_at on (null: always).
 with raw_aliases as (
 
-    select * from {{ source('raw', 'aliases') }}
+    select * from {{ source('generic', 'aliases') }}
 
 ),
 

@@ -1,7 +1,7 @@
 -- What each event_name means here.
 with raw_taxonomy as (
 
-    select * from {{ source('raw', 'event_taxonomy') }}
+    select * from {{ source('generic', 'event_taxonomy') }}
 
 ),
 

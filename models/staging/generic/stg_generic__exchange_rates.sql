@@ -1,7 +1,7 @@
 -- What one unit of a currency was worth in the reporting currency, a day.
 with raw_rates as (
 
-    select * from {{ source('raw', 'exchange_rates') }}
+    select * from {{ source('generic', 'exchange_rates') }}
 
 ),
 

@@ -1,7 +1,7 @@
 -- Answers of users to surveys: nps (0 to 10), csat, ces.
 with raw_feedback as (
 
-    select * from {{ source('raw', 'feedback') }}
+    select * from {{ source('generic', 'feedback') }}
 
 ),
 

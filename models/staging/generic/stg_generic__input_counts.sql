@@ -17,7 +17,11 @@
     ('aliases', 'aliased_at does not parse', 'odd_times'),
     ('feedback', 'raw rows', 'raw_rows'),
     ('feedback', 'no feedback_id or no user_id', 'nobodies'),
+    ('feedback', 'kind is none of nps, csat, ces', 'odd_kinds'),
+    ('feedback', 'no score', 'no_scores'),
     ('feedback', 'score does not parse', 'odd_scores'),
+    ('feedback', 'nps score outside 0 to 10', 'nps_out_of_range'),
+    ('feedback', 'no submitted_at', 'no_times'),
     ('feedback', 'submitted_at does not parse', 'odd_times'),
     ('exchange_rates', 'raw rows', 'raw_rows'),
     ('exchange_rates', 'no currency, no day or no rate', 'unusable'),
@@ -27,7 +31,7 @@ with events_by_reason as (
 
     select
         rejection_reason,
-        count(*) as raw_rows,
+        count(*) as rejected_rows,
         count(case when quantity is null and cast(quantity_as_sent as varchar) <> '' then 1 end) as odd_quantities,
         count(case when revenue is null and cast(revenue_as_sent as varchar) <> '' then 1 end) as odd_revenues,
         count(case when received_at is null and cast(received_at_as_sent as varchar) <> '' then 1 end) as odd_receipts
@@ -38,9 +42,10 @@ with events_by_reason as (
 
 events as (
 
-    -- Of a rejected row no value is used, so none is missed.
+    -- Of a rejected row no value is used, so none is missed. All rows are counted where they come in: one that staging
+    -- loses shows as a difference.
     select
-        sum(raw_rows) as raw_rows,
+        (select count(*) from {{ source('generic', 'events') }}) as raw_rows,
         sum(case when rejection_reason is null then odd_quantities else 0 end) as odd_quantities,
         sum(case when rejection_reason is null then odd_revenues else 0 end) as odd_revenues,
         sum(case when rejection_reason is null then odd_receipts else 0 end) as odd_receipts
@@ -59,7 +64,7 @@ users as (
             as odd_sign_ups,
         count(case when {{ try_integer('birth_year') }} is null and cast(birth_year as varchar) <> '' then 1 end)
             as odd_birth_years
-    from {{ source('raw', 'users') }}
+    from {{ source('generic', 'users') }}
 
 ),
 
@@ -70,20 +75,36 @@ aliases as (
         count(case when coalesce(previous_id, '') = '' or coalesce(user_id, '') = '' then 1 end) as nobodies,
         count(case when {{ try_timestamp('aliased_at') }} is null and cast(aliased_at as varchar) <> '' then 1 end)
             as odd_times
-    from {{ source('raw', 'aliases') }}
+    from {{ source('generic', 'aliases') }}
+
+),
+
+answers as (
+
+    select
+        coalesce(feedback_id, '') <> '' and coalesce(user_id, '') <> '' as is_somebodys,
+        coalesce(lower(kind), '') as kind,
+        coalesce(cast(score as varchar), '') as score_as_sent,
+        {{ try_integer('score') }} as score,
+        coalesce(cast(submitted_at as varchar), '') as submitted_at_as_sent,
+        {{ try_timestamp('submitted_at') }} as submitted_at
+    from {{ source('generic', 'feedback') }}
 
 ),
 
 feedback as (
 
+    -- Of an answer that is nobody's no value is used, so none is missed.
     select
         count(*) as raw_rows,
-        count(case when coalesce(feedback_id, '') = '' or coalesce(user_id, '') = '' then 1 end) as nobodies,
-        count(case when {{ try_integer('score') }} is null and cast(score as varchar) <> '' then 1 end)
-            as odd_scores,
-        count(case when {{ try_timestamp('submitted_at') }} is null and cast(submitted_at as varchar) <> '' then 1 end)
-            as odd_times
-    from {{ source('raw', 'feedback') }}
+        count(case when not is_somebodys then 1 end) as nobodies,
+        count(case when is_somebodys and kind not in ('nps', 'csat', 'ces') then 1 end) as odd_kinds,
+        count(case when is_somebodys and score_as_sent = '' then 1 end) as no_scores,
+        count(case when is_somebodys and score is null and score_as_sent <> '' then 1 end) as odd_scores,
+        count(case when is_somebodys and kind = 'nps' and score not between 0 and 10 then 1 end) as nps_out_of_range,
+        count(case when is_somebodys and submitted_at_as_sent = '' then 1 end) as no_times,
+        count(case when is_somebodys and submitted_at is null and submitted_at_as_sent <> '' then 1 end) as odd_times
+    from answers
 
 ),
 
@@ -100,7 +121,7 @@ exchange_rates as (
                     then 1
             end
         ) as unusable
-    from {{ source('raw', 'exchange_rates') }}
+    from {{ source('generic', 'exchange_rates') }}
 
 ),
 
@@ -109,7 +130,7 @@ final as (
     select
         'events' as input_table,
         'rejected: ' || rejection_reason as check_name,
-        raw_rows as row_count
+        rejected_rows as row_count
     from events_by_reason
     where rejection_reason is not null
     {%- for input_table, check_name, column in checks %}

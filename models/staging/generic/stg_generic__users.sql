@@ -1,7 +1,7 @@
 -- What the application knows of its users; several rows a user are its history.
 with raw_users as (
 
-    select * from {{ source('raw', 'users') }}
+    select * from {{ source('generic', 'users') }}
 
 ),
 
