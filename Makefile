@@ -28,7 +28,7 @@ mutate: $(VENV)/installed-dev  ## Make every small mistake in every definition, 
 
 BASE ?= main
 diff: $(VENV)/installed-dev  ## What a change moves, against BASE (default: main): target/segment_diff.md
-	@$(BIN)/python tools/diff.py $(BASE)
+	@$(BIN)/python tools/diff.py --base "$(BASE)"
 
 pytest: $(VENV)/installed-dev
 	@$(BIN)/python -m pytest
