@@ -47,7 +47,9 @@ def declared(project: Path, found: SegmentSet, today: date) -> tuple[list[str], 
             failures.append(f"{where}: the review of seg_{found.name} was due on {day}; look at it and set a new day")
         elif today >= day - GRACE:
             verb = "was" if today > day else "is"
-            warnings.append(f"{where}: the review of seg_{found.name} {verb} due on {day}; ask {found.meta.get('owner')}")
+            warnings.append(
+                f"{where}: the review of seg_{found.name} {verb} due on {day}; ask {found.meta.get('owner')}"
+            )
     return failures, warnings
 
 

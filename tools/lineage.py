@@ -44,7 +44,7 @@ def origins(project: Path, models: list[str]) -> Origins:
 
 
 def way_to(origins: Origins, start: Column, wanted: set[str]) -> list[Column] | None:
-    """The shortest way from a column back to one whose name is in `wanted`, itself included; None where there is none."""
+    """The shortest way from a column back to one whose name is in `wanted`, or itself; None where there is none."""
     ways = [[start]]
     seen = {start}
     for way in ways:
@@ -75,15 +75,17 @@ def compiled(project: Path, models: list[str]) -> dict:
     """dbt's manifest with the SQL of these models and all that they read. Raises Invalid."""
     target = project / "target" / "prove"
     command = [
-        str(Path(sys.executable).with_name("dbt")), "--quiet", "--no-use-colors", "compile", "--target", "lint", "--target-path", str(target),
-        "--log-path", str(target), "--no-introspect", "--select", *(f"+{model}" for model in models),
+        str(Path(sys.executable).with_name("dbt")), "--quiet", "--no-use-colors", "compile", "--target", "lint",
+        "--target-path", str(target), "--log-path", str(target), "--no-introspect", "--select", *(f"+{model}" for model in models),
     ]  # fmt: skip
     # The linter's warehouse is in memory, so that no real one is opened.
     ran = subprocess.run(command, cwd=project, env=os.environ | {"DBT_PROJECT_DIR": str(project)}, text=True,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
     if ran.returncode != 0:
         lines = [re.sub(r"^\d\d:\d\d:\d\d", "", line).strip() for line in ran.stdout.splitlines()]
-        said = next((line for line in lines if line and not re.search(r"Encountered an error|Error( in .*)?$", line)), "")
+        said = next(
+            (line for line in lines if line and not re.search(r"Encountered an error|Error( in .*)?$", line)), ""
+        )
         raise Invalid(f"dbt cannot compile the metrics: {said}; see what `dbt compile` says")
     return json.loads((target / "manifest.json").read_text(encoding="utf-8"))
 

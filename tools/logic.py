@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import reduce
 from itertools import count
@@ -26,8 +26,30 @@ FAMILIES = {
     "string": "text", "text": "text", "varchar": "text", "boolean": "truth", "date": "day", "timestamp": "time",
 }  # fmt: skip
 NUMBERS = ("whole", "number", "double")
+# Integers of 32 bits, decimals of 18 digits, the days and microseconds of the years 1 to 9999.
+LOWEST = {
+    "whole": -(2**31), "number": -(10**18) + 1, "text": 0, "day": 1,
+    "time": (datetime.min - EPOCH) // timedelta(microseconds=1),
+}  # fmt: skip
+HIGHEST = {
+    "whole": 2**31 - 1, "number": 10**18 - 1, "text": 2**31 - 1, "day": date.max.toordinal(),
+    "time": (datetime.max - EPOCH) // timedelta(microseconds=1),
+}  # fmt: skip
 # The parts of a node that are looked at, and `safe`: the `||` that is null where either side is.
-HARMLESS = {"this", "expression", "expressions", "low", "high", "to", "table", "ifs", "default", "true", "false", "safe"}
+HARMLESS = {
+    "this",
+    "expression",
+    "expressions",
+    "low",
+    "high",
+    "to",
+    "table",
+    "ifs",
+    "default",
+    "true",
+    "false",
+    "safe",
+}
 
 
 class Undecidable(Exception):
@@ -72,6 +94,8 @@ class Row:
         left-joined, so that all their columns may be null together."""
         self.types, self.optional = types, optional
         self.columns: dict[tuple[str, str], Meaning] = {}
+        # What the types of the columns allow: true of every row.
+        self.limits: list[z3.BoolRef] = []
         self.texts: dict[str, int] = {}
         self.fresh = count()
 
@@ -90,9 +114,10 @@ class Row:
 
     def new(self, alias: str, name: str) -> Meaning:
         """A variable for a column that was not asked for before."""
-        family = FAMILIES.get(self.types[alias][name].partition("(")[0])
+        type_ = self.types[alias][name]
+        family = FAMILIES.get(type_.partition("(")[0])
         if family is None:
-            raise Undecidable(f"{name} is of type {self.types[alias][name]}, of which nothing is known here")
+            raise Undecidable(f"{name} is of type {type_}, of which nothing is known here")
         label = f"{alias}.{name}"
         is_null = z3.Bool(f"{label} is null")
         if alias in self.optional:
@@ -100,7 +125,13 @@ class Row:
         if family == "truth":
             value = z3.Bool(label)
             return Truth(z3.And(value, z3.Not(is_null)), z3.And(z3.Not(value), z3.Not(is_null)))
-        return Value(family, z3.Real(label) if family in ("number", "double") else z3.Int(label), is_null)
+        if family == "double":
+            return Value(family, z3.Real(label), is_null)
+        number = z3.Int(label)
+        self.limits.append(z3.And(number >= LOWEST[family], number <= HIGHEST[family]))
+        # A decimal is a whole number of its smallest steps: 0.0001 in decimal(18, 4).
+        places = int(type_.rstrip(")").rpartition(",")[2]) if family == "number" and "," in type_ else 0
+        return Value(family, z3.ToReal(number) / 10**places if family == "number" else number, is_null)
 
     def found(self, alias: str) -> z3.BoolRef:
         """Whether a left-joined model has a row for the user."""

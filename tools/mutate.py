@@ -1,10 +1,10 @@
-"""Would the tests notice? Makes every small mistake in every definition, and looks whether a unit test or a proof fails.
+"""Would the tests notice? Makes every small mistake in every definition, and sees whether a unit test or proof fails.
 
     python tools/mutate.py [--project FOLDER] [FILE ...]
 
 A mistake that nothing notices is printed with its file and line, and the program ends with 1. One that changes nothing
-for any possible user is no mistake: the prover says so. One that is left on purpose stands, with its reason, in the YAML
-of the flag: `config.meta.accepted_mutants: {"<the changed condition>": "<why>"}`.
+for any possible user is no mistake: the prover says so. One that is left on purpose stands in the YAML of the flag with
+its reason: `config.meta.accepted_mutants: {"<the changed condition>": "<why>"}`.
 """
 
 from __future__ import annotations
@@ -134,7 +134,9 @@ def accepted(found: SegmentSet) -> dict[str, str]:
         own = ((column.get("config") or {}).get("meta") or {}).get("accepted_mutants") or {}
         for sql, reason in own.items():
             if not str(reason or "").strip():
-                raise Invalid(f"accepted_mutants of {name} has {sql} without a reason; say why nothing needs to notice it")
+                raise Invalid(
+                    f"accepted_mutants of {name} has {sql} without a reason; say why nothing needs to notice it"
+                )
         listed |= own
     return listed
 
@@ -143,7 +145,9 @@ def with_mutant(found: SegmentSet, mutant: Mutant) -> SegmentSet:
     """The set with the mistake in it."""
     if mutant.flag is None:
         return replace(found, filter=mutant.condition)
-    flags = [replace(flag, condition=mutant.condition) if flag.name == mutant.flag.name else flag for flag in found.flags]
+    flags = [
+        replace(flag, condition=mutant.condition) if flag.name == mutant.flag.name else flag for flag in found.flags
+    ]
     return replace(found, flags=flags)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import duckdb
 import z3
-from logic import EPOCH, FAMILIES, NO, Row, Truth, Undecidable, Value, truth, value
-from segment_files import ARITHMETIC, COMPARISONS, KEYS, Flag, Metrics, SegmentSet, qualified
+from logic import EPOCH, FAMILIES, Row, Truth, Undecidable, truth, value
+from segment_files import COMPARISONS, Flag, Metrics, SegmentSet, qualified
 from sqlglot import exp
 
 # How long z3 may think about one question, in milliseconds. The sets here take a few each.
@@ -92,9 +92,8 @@ class Logic:
 
     def ask(self, *goals: z3.BoolRef) -> z3.ModelRef | None:
         """A row for which all goals hold, None where there is none. Raises Undecidable where z3 does not know."""
-        self.solver.push()
+        self.begin(goals)
         try:
-            self.solver.add(*goals)
             answer = self.solver.check(*self.facts.values())
             if answer == z3.unknown:
                 raise Undecidable(f"the definitions are more than can be decided in {PATIENCE // 1000} s")
@@ -102,11 +101,17 @@ class Logic:
         finally:
             self.solver.pop()
 
+    def begin(self, goals: Iterable[z3.BoolRef]) -> None:
+        """Takes the goals for granted until pop(); columns that were met only now keep to their types for good."""
+        while self.row.limits:
+            self.solver.add(self.row.limits.pop())
+        self.solver.push()
+        self.solver.add(*goals)
+
     def needed(self, *goals: z3.BoolRef) -> set[str]:
         """Facts without which the goals could hold, none of them too many; they cannot with all facts."""
         taken = {str(variable): name for name, variable in self.facts.items()}
-        self.solver.push()
-        self.solver.add(*goals)
+        self.begin(goals)
         self.solver.check(*self.facts.values())
         left = [taken[str(part)] for part in self.solver.unsat_core()]
         for name in list(left):
@@ -161,13 +166,14 @@ class Logic:
             return z3.is_true(model.eval(column.is_true, model_completion=True))
         term = model.eval(column.term, model_completion=True)
         if column.family in ("number", "double"):
+            term = z3.simplify(term)
             exact = Fraction(term.numerator_as_long(), term.denominator_as_long())
             return Decimal(exact.numerator) / Decimal(exact.denominator)
         number = term.as_long()
         if column.family == "text":
             return next((text for text, at in self.row.texts.items() if at == number), f"text {number}")
         if column.family == "day":
-            return date.fromordinal(min(max(number, 1), date.max.toordinal()))
+            return date.fromordinal(number)
         return EPOCH + timedelta(microseconds=number) if column.family == "time" else number
 
 
@@ -180,7 +186,9 @@ def candidates(found: SegmentSet, logic: Logic) -> dict[tuple[str, str], list[An
         for part in condition.find_all(*COMPARISONS, exp.Between, exp.In):
             literals = [constant(node) for node in part.find_all(exp.Literal, exp.Cast)]
             for column in part.find_all(exp.Column):
-                owners = [column.table] if column.table else [a for a, types in logic.types.items() if column.name in types]
+                owners = (
+                    [column.table] if column.table else [a for a, types in logic.types.items() if column.name in types]
+                )
                 lists[owners[0], column.name].update(literal for literal in literals if literal is not None)
     result = {}
     for key, literals in lists.items():
@@ -282,7 +290,8 @@ def prove_flags(logic: Logic, engine: Engine, verdict: Verdict) -> None:
             if point := logic.point(*overlap):
                 what = f"{found.where(one)} {one.name} and {found.where(other)} {other.name} overlap"
                 for part, whole in ((one, other), (other, one)):
-                    if logic.ask(inside, logic.flags[part.name].is_true, z3.Not(logic.flags[whole.name].is_true)) is None:
+                    alone = (logic.flags[part.name].is_true, z3.Not(logic.flags[whole.name].is_true))
+                    if logic.ask(inside, *alone) is None:
                         what += f"; every {part.name} is a {whole.name}"
                 verdict.failures.append(engine.failure(what, point, [one, other]))
             else:
@@ -382,10 +391,7 @@ class Engine:
         for alias in others:
             froms += f' inner join (select {columns[alias]} from given) as "{alias}" using (row_number)'
         flags = ", ".join(f"({flag.sql})" for flag in self.logic.set.flags)
-        query = (
-            f"with given ({names}) as (values {rows}) select {flags} from {froms} "
-            f'order by "{first}".row_number'
-        )
+        query = f'with given ({names}) as (values {rows}) select {flags} from {froms} order by "{first}".row_number'
         return self.connection.execute(query).fetchall()
 
     def confirm(self, point: Point) -> None:
@@ -420,8 +426,8 @@ class Engine:
         return Failure(line, tuple(details))
 
     def examine(self, verdict: Verdict) -> None:
-        """Looks at the rows around every literal in DuckDB itself: where the flags are not what was proven, the row must
-        be one that the facts rule out. Raises Impossible for another."""
+        """Looks at the rows around every literal in DuckDB itself: where the flags are not what was proven, the row has
+        to be one that the facts rule out. Raises Impossible for another."""
         logic = self.logic
         if not verdict.proven:
             return
@@ -470,7 +476,7 @@ def literal(value: Any) -> str:
 
 def plain(value: Any) -> str:
     """A value as YAML has it."""
-    return {None: "null", True: "true", False: "false"}.get(value, str(value)) if not isinstance(value, int) or isinstance(value, bool) else str(value)
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def readable(point: Point) -> str:

@@ -49,7 +49,9 @@ def judge(project: Path, files: list[Path], today: date) -> tuple[list[Verdict],
     metrics = read_metrics(project)
     wanted = {file.stem.removeprefix("_").removeprefix("seg_").removesuffix("_unit_tests") for file in files}
     sets = [found for found in sets if not wanted or found.name in wanted]
-    sensitive = {name.lower() for name in (read_yaml(project, "dbt_project.yml").get("vars") or {}).get(SENSITIVE) or []}
+    sensitive = {
+        name.lower() for name in (read_yaml(project, "dbt_project.yml").get("vars") or {}).get(SENSITIVE) or []
+    }
     models = sorted({model for found in sets for model in found.models.values()})
     known = origins(project, models) if sensitive and models else {}
     verdicts = []
@@ -76,8 +78,8 @@ def sensitive_flags(
         if ways and is_empty(said.get("sensitive_exemption")):
             way = " from ".join(".".join(column) for column in ways[0])
             yield (
-                f"{found.where(flag)}: {flag.name} rests on {ways[0][-1][1]}, which vars.{SENSITIVE} lists ({way}); use "
-                "another metric, or write the reason into config.meta.sensitive_exemption of the flag"
+                f"{found.where(flag)}: {flag.name} rests on {ways[0][-1][1]}, which vars.{SENSITIVE} lists ({way}); "
+                "use another metric, or write the reason into config.meta.sensitive_exemption of the flag"
             )
 
 

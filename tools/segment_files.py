@@ -141,8 +141,8 @@ def read_set(project: Path, file: Path) -> SegmentSet:
     columns = {column.get("name"): column for column in model.get("columns") or []}
     check_same_columns(project, path, yaml_path, found.flags, columns, KINDS[meta["kind"]])
     return SegmentSet(
-        name, path, yaml_path, meta["kind"], meta["overlap"], meta["coverage"], meta, columns, found.flags, found.models,
-        found.optional, found.filter, parse_condition(population, f"{yaml_path}: population.sql"),
+        name, path, yaml_path, meta["kind"], meta["overlap"], meta["coverage"], meta, columns, found.flags,
+        found.models, found.optional, found.filter, parse_condition(population, f"{yaml_path}: population.sql"),
         [test for test in unit_tests(project) if test.get("model") == file.stem],
     )  # fmt: skip
 

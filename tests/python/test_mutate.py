@@ -38,7 +38,8 @@ def test_no_small_mistake_in_the_sets_of_the_project_goes_unnoticed():
     ("condition", "mistakes"),
     [
         ("sessions_7d >= 3", {
-            "sessions_7d > 3", "sessions_7d >= (2)", "sessions_7d >= (4)", "sessions_28d >= 3", "sessions_lifetime >= 3",
+            "sessions_7d > 3", "sessions_7d >= (2)", "sessions_7d >= (4)", "sessions_28d >= 3",
+            "sessions_lifetime >= 3",
         }),
         ("errors_28d = 0", {"errors_28d >= 0", "errors_28d <= 0", "errors_28d = (-1)", "errors_28d = (1)"}),
         ("errors_28d between 1 and 2", {
@@ -48,7 +49,8 @@ def test_no_small_mistake_in_the_sets_of_the_project_goes_unnoticed():
         ("plan is not null", {"(plan IS NULL)"}),
         ("plan = 'pro'", {"plan >= 'pro'", "plan <= 'pro'", "plan = 'something else'"}),
         ("errors_28d > 1 and plan is null", {
-            "errors_28d >= 1 AND plan IS NULL", "errors_28d > (0) AND plan IS NULL", "errors_28d > (2) AND plan IS NULL",
+            "errors_28d >= 1 AND plan IS NULL", "errors_28d > (0) AND plan IS NULL",
+            "errors_28d > (2) AND plan IS NULL",
             "(errors_28d > 1 OR plan IS NULL)", "errors_28d > 1", "plan IS NULL",
         }),
     ],
@@ -150,7 +152,14 @@ def test_the_unit_tests_fail_here_exactly_where_they_fail_in_dbt(project, clean_
     [found], errors = read_sets(project)
     assert errors == []
     here = UnitTests(found, read_metrics(project)).failing(found)
-    dbt = [str(Path(sys.executable).with_name("dbt")), "test", "--target", "lint", "--select", "seg_engagement,test_type:unit"]
+    dbt = [
+        str(Path(sys.executable).with_name("dbt")),
+        "test",
+        "--target",
+        "lint",
+        "--select",
+        "seg_engagement,test_type:unit",
+    ]
     env = clean_env | {"DBT_TARGET_PATH": str(project / "target"), "DBT_LOG_PATH": str(project / "logs")}
     # The unit tests need the columns of their input, which dbt asks of the warehouse.
     ran = subprocess.run(dbt, cwd=project, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -58,7 +58,8 @@ FACTS = {
     "active_days": "active_days_7d between 0 and active_days_28d and active_days_7d <= 7 and active_days_28d <= 28",
     "active_days_fit": "(active_days_7d > 0) = (days_since_last_active < 7)",
     "purchases": "purchase_days_28d between 0 and purchase_days_lifetime",
-    "buyers": "(purchase_days_lifetime = 0) = (days_since_last_purchase is null) and coalesce(days_since_last_purchase >= 0, true)",
+    "buyers": "(purchase_days_lifetime = 0) = (days_since_last_purchase is null) "
+    "and coalesce(days_since_last_purchase >= 0, true)",
     "devices": "mobile_active_days_90d >= 0 and desktop_active_days_90d >= 0",
     "support": "support_views_28d >= 0 and support_contacts_28d >= 0",
     "scores": "case when purchase_days_lifetime = 0 then r_score is null and f_score is null "
@@ -98,7 +99,8 @@ class Project:
         declared = {
             "name": name, "kind": kind, "overlap": overlap, "coverage": coverage,
             "objective": "why", "owner": "who@example.com", "review_by": "2027-06-30",
-            "population": {"description": "Everybody.", "sql": population or where or "days_since_first_active >= 0"}, **meta,
+            "population": {"description": "Everybody.",
+            "sql": population or where or "days_since_first_active >= 0"}, **meta,
         }  # fmt: skip
         model = {"name": f"seg_{name}", "config": {"meta": {"segment_set": declared}}, "columns": columns}
         self.write(f"models/segments/seg_{name}.sql", sql)
@@ -148,7 +150,8 @@ MISTAKES = {
     "gap of one day": (
         {**BANDS, "seldom": "active_days_28d between 1 and 12"}, {}, "no flag is true", "", "active_days_28d = 13"),
     "gap between literals that are far apart": (
-        {"in": "active_days_28d <= 3", "out": "active_days_28d >= 20"}, {}, "no flag is true", "", "active_days_28d = 4"),
+        {"in": "active_days_28d <= 3", "out": "active_days_28d >= 20"}, {}, "no flag is true", "",
+        "active_days_28d = 4"),
     "null flag that data may not show": (
         {"lately": "days_since_last_purchase <= 7"}, {"coverage": "partial", "overlap": "overlapping"},
         "lately can be null", "", "days_since_last_purchase is null"),
@@ -162,7 +165,8 @@ MISTAKES = {
     "comparison of a count with a decimal": (
         {"a": "active_days_28d > 13.5", "b": "active_days_28d <= 14"}, {}, "overlap", "", "active_days_28d = 14"),
     "text equality leaves out other texts": (
-        {"paid": "coalesce(plan, 'free') = 'pro'", "free": "coalesce(plan, 'free') = 'free'"}, {}, "no flag is true", "",
+        {"paid": "coalesce(plan, 'free') = 'pro'", "free": "coalesce(plan, 'free') = 'free'"}, {}, "no flag is true",
+        "",
         "plan = something else"),
     "text in two lists": (
         {"a": "coalesce(country, '') in ('DE', 'AT')", "b": "coalesce(country, '') in ('CH', 'AT')"},
@@ -175,7 +179,8 @@ MISTAKES = {
         {"all": "active_days_28d >= 0"}, {}, "all can never be false", "", ""),
     "two columns compared": (
         {"mobile": "mobile_active_days_90d >= desktop_active_days_90d",
-         "desktop": "desktop_active_days_90d >= mobile_active_days_90d"}, {}, "overlap", "", "mobile_active_days_90d = 0"),
+         "desktop": "desktop_active_days_90d >= mobile_active_days_90d"}, {}, "overlap", "",
+         "mobile_active_days_90d = 0"),
     "multiples of a column, off by one": (
         {"mobile": "mobile_active_days_90d >= 4 * desktop_active_days_90d",
          "both": "mobile_active_days_90d < 4 * desktop_active_days_90d - 1"}, {}, "no flag is true", "", ""),
@@ -183,12 +188,14 @@ MISTAKES = {
         {"much": "support_views_28d + support_contacts_28d >= 3",
          "little": "support_views_28d <= 1 and support_contacts_28d <= 1"}, {}, "no flag is true", "", ""),
     "date compared": (
-        {"old": "coalesce(signed_up_on < date '2024-03-01', true)", "new": "coalesce(signed_up_on > date '2024-03-01', false)"},
+        {"old": "coalesce(signed_up_on < date '2024-03-01', true)",
+        "new": "coalesce(signed_up_on > date '2024-03-01', false)"},
         {}, "no flag is true", "", "signed_up_on = 2024-03-01"),
     "a not that forgets a null": (
         {"other": "not (plan = 'pro')"}, {"coverage": "partial"}, "other can be null", "", "plan is null"),
     "not in with a null in the column": (
-        {"abroad": "country not in ('DE', 'AT')"}, {"coverage": "partial"}, "abroad can be null", "", "country is null"),
+        {"abroad": "country not in ('DE', 'AT')"}, {"coverage": "partial"}, "abroad can be null", "",
+        "country is null"),
     "boolean column": (
         {"staff": "is_employee", "user": "not coalesce(is_employee, false)"}, {}, "staff can be null", "", ""),
 }  # fmt: skip
@@ -293,7 +300,8 @@ CORRECT = {
         "paid": "coalesce(plan, 'none') in ('pro', 'team')", "free": "coalesce(plan, 'none') not in ('pro', 'team')",
     }, {}),
     "texts and their absence": ({
-        "home": "plan is not null and plan = 'pro'", "other": "plan is not null and plan <> 'pro'", "none": "plan is null",
+        "home": "plan is not null and plan = 'pro'", "other": "plan is not null and plan <> 'pro'",
+        "none": "plan is null",
     }, {}),
     "days": ({
         "before": "signed_up_on is not null and signed_up_on < date '2024-03-01'",
@@ -306,13 +314,15 @@ CORRECT = {
         "and desktop_active_days_90d <= 2 * mobile_active_days_90d",
     }, {}),
     "sums": ({
-        "often": "support_views_28d + support_contacts_28d >= 3", "seldom": "support_views_28d + support_contacts_28d < 3",
+        "often": "support_views_28d + support_contacts_28d >= 3",
+        "seldom": "support_views_28d + support_contacts_28d < 3",
     }, {}),
     "differences": ({
         "slower": "active_days_28d - active_days_7d >= 10", "faster": "active_days_28d - active_days_7d <= 9",
     }, {}),
     "gap that facts close": ({
-        "week": "active_days_7d >= 1", "month": "days_since_last_active between 7 and 27", "gone": "days_since_last_active >= 28",
+        "week": "active_days_7d >= 1", "month": "days_since_last_active between 7 and 27",
+        "gone": "days_since_last_active >= 28",
     }, {}),
     "true and false": ({"staff": "is_employee is true", "users": "is_employee is not true"}, {}),
     "overlapping and partial": ({
@@ -321,7 +331,8 @@ CORRECT = {
     }, {"overlap": "overlapping", "coverage": "partial"}),
     "nested and, or, not": ({
         "a": "(active_days_28d >= 7 and not (purchase_days_28d = 0 or plan is null)) or last_nps_score is not null",
-        "b": "not ((active_days_28d >= 7 and not (purchase_days_28d = 0 or plan is null)) or last_nps_score is not null)",
+        "b": "not ((active_days_28d >= 7 and not (purchase_days_28d = 0 or plan is null)) "
+        "or last_nps_score is not null)",
     }, {}),
     "null-safe comparison": ({
         "same": "plan is not distinct from country", "different": "plan is distinct from country",
@@ -340,8 +351,8 @@ def test_a_correct_set_raises_no_alarm(project, name):
 
 
 def test_a_set_may_read_a_second_model_of_metrics(project):
-    typed = [{"name": name, "data_type": "date" if name == "as_of_date" else "string" if name == "user_id" else "integer"}
-             for name in ("as_of_date", "user_id", "videos_28d")]  # fmt: skip
+    types = {"as_of_date": "date", "user_id": "string", "videos_28d": "integer"}
+    typed = [{"name": name, "data_type": type_} for name, type_ in types.items()]
     model = {"name": "int_user_metrics__video", "columns": typed,
              "config": {"meta": {"facts": {"videos": "videos_28d >= 0"}}}}  # fmt: skip
     project.write("models/intermediate/_video.yml", yaml.safe_dump({"models": [model]}))
@@ -377,7 +388,9 @@ select * from final
     assert project.verdict().proven
     project.write("models/segments/seg_checked.sql", sql.format(viewer="video.videos_28d >= 3"))
     assert "viewer can be null" in project.verdict().failures[0].line
-    project.write("models/segments/seg_checked.sql", sql.format(viewer="videos_28d >= 3").replace("left join", "inner join"))
+    project.write(
+        "models/segments/seg_checked.sql", sql.format(viewer="videos_28d >= 3").replace("left join", "inner join")
+    )
     assert project.verdict().proven
 
 
@@ -441,11 +454,14 @@ def test_flags_without_yaml_and_yaml_without_flags_are_named_with_their_lines(pr
     gone = described["models"][0]["columns"].pop()
     path.write_text(yaml.safe_dump(described))
     assert project.errors() == [
-        "models/segments/seg_checked.sql:17: never is not described; add it to columns in models/segments/_seg_checked.yml"
+        "models/segments/seg_checked.sql:17: never is not described; add it to columns in "
+        "models/segments/_seg_checked.yml"
     ]
     described["models"][0]["columns"] += [gone, {"name": "extra", "data_type": "boolean"}]
     path.write_text(yaml.safe_dump(described))
-    assert project.errors()[0].endswith("models/segments/seg_checked.sql has no column extra; add it there, or remove it here")
+    assert project.errors()[0].endswith(
+        "models/segments/seg_checked.sql has no column extra; add it there, or remove it here"
+    )
 
 
 def test_two_sets_of_one_name_are_refused(project):
@@ -469,8 +485,16 @@ VALUES = {
     "day": st.none() | st.dates(min_value=date(2024, 2, 27), max_value=date(2024, 3, 2)),
     "yes": st.none() | st.booleans(),
 }
-TYPES = {"whole": "integer", "other": "integer", "money": "decimal(18, 4)", "word": "string", "day": "date", "yes": "boolean"}
-NUMBER = st.sampled_from(["whole", "other", "money", "3", "-1", "2.5", "null", "2 * whole", "whole + other", "other - 1",
+TYPES = {
+    "whole": "integer",
+    "other": "integer",
+    "money": "decimal(18, 4)",
+    "word": "string",
+    "day": "date",
+    "yes": "boolean",
+}
+NUMBER = st.sampled_from(["whole", "other", "money", "3", "-1", "2.5", "null", "2 * whole", "whole + other",
+"other - 1",
                           "coalesce(whole, 0)", "-other"])  # fmt: skip
 TEXT = st.sampled_from(["word", "'a'", "'b'", "null", "coalesce(word, 'a')"])
 DAY = st.sampled_from(["day", "date '2024-02-29'", "cast('2024-03-01' as date)"])
@@ -485,8 +509,12 @@ ATOM = st.one_of(
     st.builds("{} not between {} and {}".format, NUMBER, NUMBER, NUMBER),
     st.builds("{} in ({})".format, st.sampled_from(["whole", "money"]), st.sampled_from(["1, 2", "3, null", "-1"])),
     st.builds("word {} ({})".format, st.sampled_from(["in", "not in"]), st.sampled_from(["'a', 'b'", "'c', null"])),
-    st.builds("{} {}".format, st.sampled_from(["whole", "word", "day", "yes"]), st.sampled_from(["is null", "is not null"])),
-    st.sampled_from(["yes", "yes is true", "yes is not false", "true", "(whole > 1) = (other > 1)", "coalesce(whole > 1, yes)"]),
+    st.builds(
+        "{} {}".format, st.sampled_from(["whole", "word", "day", "yes"]), st.sampled_from(["is null", "is not null"])
+    ),
+    st.sampled_from(
+        ["yes", "yes is true", "yes is not false", "true", "(whole > 1) = (other > 1)", "coalesce(whole > 1, yes)"]
+    ),
 )
 CONDITION = st.recursive(
     ATOM,
@@ -521,7 +549,13 @@ def test_any_condition_means_to_the_prover_what_it_means_to_duckdb(condition, po
         elif value is None:
             solver.add(column.is_null)
         else:
-            term = row.text(value).term if name == "word" else value.toordinal() if name == "day" else z3.RealVal(str(value))
+            term = (
+                row.text(value).term
+                if name == "word"
+                else value.toordinal()
+                if name == "day"
+                else z3.RealVal(str(value))
+            )
             solver.add(z3.Not(column.is_null), column.term == term)
     assert solver.check() == z3.sat
     goal = meaning.is_null if said is None else meaning.is_true if said else meaning.is_false
@@ -567,7 +601,9 @@ def test_the_exit_code_and_the_lines_say_what_is_wrong(project):
 
 def test_the_prover_refuses_what_it_does_not_know():
     with pytest.raises(Undecidable):
-        truth(exp.Like(this=exp.column("word"), expression=exp.Literal.string("a"), negate=True), Row({"metrics": TYPES}))
+        truth(
+            exp.Like(this=exp.column("word"), expression=exp.Literal.string("a"), negate=True), Row({"metrics": TYPES})
+        )
 
 
 # What is declared ---------------------------------------------------------------------------------------------------
@@ -644,7 +680,10 @@ def copied(tmp_path_factory) -> Path:
          "        description: How ripe.\n      - name: plan\n        data_type: string\n"),
     ])  # fmt: skip
     replace_in(folder / "models/segments/seg_support.sql", [
-        ("errors_28d >= 3 as technical_trouble", "errors_28d >= 3\n        and coalesce(ripeness, 0) > 40 as technical_trouble"),
+        (
+            "errors_28d >= 3 as technical_trouble",
+            "errors_28d >= 3\n        and coalesce(ripeness, 0) > 40 as technical_trouble",
+        ),
     ])  # fmt: skip
     return folder
 
