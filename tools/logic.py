@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from difflib import get_close_matches
 from functools import reduce
 from itertools import count
 from typing import Union
@@ -106,7 +107,10 @@ class Row:
         if len(owners) > 1:
             raise Undecidable(f"{name} is in {' and in '.join(owners)}; write whose it is")
         if not owners or name not in self.types.get(owners[0], {}):
-            raise Undecidable(f"{column.sql()} is no metric of {', '.join(self.types)}; add it there, or mend the name")
+            known = sorted({known for types in self.types.values() for known in types})
+            near = get_close_matches(name, known, n=1)
+            hint = f"is it {near[0]}?" if near else "add it there, or mend the name"
+            raise Undecidable(f"{name} is no column of {', '.join(owners or self.types)}; {hint}")
         key = owners[0], name
         if key not in self.columns:
             self.columns[key] = self.new(*key)
@@ -153,7 +157,7 @@ def truth(node: exp.Expression, row: Row) -> Truth:
     """What a condition means. Raises Undecidable."""
     meaning = mean(node, row)
     if isinstance(meaning, Value):
-        raise Undecidable(f"{node.sql()} is no condition; compare it with a literal")
+        raise Undecidable(f"{node.sql(dialect='duckdb', comments=False)} is no condition; compare it with a literal")
     return meaning
 
 

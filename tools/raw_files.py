@@ -121,6 +121,8 @@ def set_memory_limit(conn: duckdb.DuckDBPyConnection, limit: str) -> None:
 
 def check_warehouse(path: str, config: dict[str, Any]) -> None:
     """Raises BadInput for a warehouse that cannot be opened. dbt would say so with a page of traceback."""
+    if "'" in path or '"' in path:
+        raise BadInput(f"WAREHOUSE: {path} has a quote in it, which dbt cannot take; name another file")
     try:
         duckdb.connect(path, config=config).close()
     except duckdb.Error as error:

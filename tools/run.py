@@ -15,10 +15,12 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import duckdb
 import yaml
+from publish import publish
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -27,6 +29,27 @@ PROJECT = Path(__file__).resolve().parent.parent
 # An attribute set may have a value for every country: the largest are shown, the marts have them all.
 MOST_SEGMENTS_SHOWN = 12
 MOST_CAUSES_SHOWN = 10
+# What dbt tells of this test is a number of rows; which they are stands in the mart that it tests.
+HEALTH_TEST = "segment_health_is_ok"
+HEALTH_ROWS = """
+    select check_name, status, value, previous_value, limit_value,
+        string_agg(case segment when 'all' then segment_set else segment_set || ' / ' || segment end, ', '
+            order by segment_set, segment)
+    from marts.fct_segment_health
+    where status <> 'ok' and as_of_date = (select max(as_of_date) from intermediate.int_as_of_dates)
+    group by all
+    order by check_name, 6
+"""
+UNLISTED = "event_name not in the taxonomy"
+MOST_UNLISTED_NAMES = """
+    select events.event_name, count(*) as events
+    from staging.stg_events as events
+    left join staging.stg_generic__event_taxonomy as listed on events.event_name = listed.event_name
+    where listed.event_name is null
+    group by events.event_name
+    order by 2 desc, 1
+    limit 3
+"""
 
 
 @dataclass
@@ -46,20 +69,30 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         outcome = build(console, env)
+        name_health_rows(outcome, Path(env["WAREHOUSE"]))
         if outcome.code == 0:
             show_summary(console, Path(env["WAREHOUSE"]))
+            published = publish(Path(env["WAREHOUSE"]))
             seconds = time.monotonic() - started
             where = f"Tables: schema marts in {env['WAREHOUSE']}"
             console.print(f"Built and tested in {seconds:.0f} s. {where}", soft_wrap=True, markup=False)
+            console.print(f"For BI: {published}/marts.duckdb, and a Parquet file a mart", soft_wrap=True, markup=False)
     except KeyboardInterrupt:
         console.print("Stopped. What was built so far stays; the next run builds it all again.", style="red")
         return 130
+    except (OSError, duckdb.Error) as error:
+        console.print(f"Built and tested, but not published: {error}", style="red", markup=False, soft_wrap=True)
+        return 1
     for lines, style in ((outcome.warnings, "yellow"), (outcome.causes, "red")):
         for line in list(lines.values())[:MOST_CAUSES_SHOWN]:
             console.print(line, style=style, markup=False, soft_wrap=True)
         if len(lines) > MOST_CAUSES_SHOWN:
             more = len(lines) - MOST_CAUSES_SHOWN
-            console.print(f"and {more} more, see {env['DBT_LOG_PATH']}/dbt.log", soft_wrap=True, markup=False)
+            where = f"{env['DBT_LOG_PATH']}/dbt.log and marts.fct_segment_health"
+            console.print(f"and {more} more, see {where}", soft_wrap=True, markup=False)
+    published = Path(env["WAREHOUSE"]).with_name("published")
+    if outcome.code and published.exists():
+        console.print(f"Readers still see the last good run: {published}", soft_wrap=True, markup=False)
     return 1 if outcome.code else 0
 
 
@@ -149,6 +182,38 @@ def note(event: dict, info: dict, outcome: Outcome) -> None:
         outcome.causes.setdefault(node, f"{event['node_info']['resource_type']} {node} failed: {cause(event['msg'])}")
 
 
+def name_health_rows(outcome: Outcome, warehouse: Path) -> None:
+    """Puts a line for each finding about the health of the segments where the outcome has one for all of them."""
+    told = [
+        (lines, name)
+        for lines in (outcome.warnings, outcome.causes)
+        for name in lines
+        if name.startswith(HEALTH_TEST)
+    ]
+    if not told:
+        return
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        rows = connection.execute(HEALTH_ROWS).fetchall()
+    for lines, name in told:
+        del lines[name]
+    for check, status, *numbers, segments in rows:
+        lines = outcome.causes if status == "fail" else outcome.warnings
+        lines[f"{check} {segments}"] = f"health {status}s: {check}: {health_words(check, *numbers)}: {segments}"
+
+
+def health_words(check: str, value: float | None, previous: float | None, limit: float) -> str:
+    """What a check of fct_segment_health found and what it expects, both numbers."""
+    if check.startswith("event_type_arrives"):
+        found = "never" if value is None else f"last {value:.0f} days ago"
+        return f"{found}, expected every {limit:.0f} days"
+    if check == "size_change":
+        return f"{value:,.0f} members, {previous:,.0f} before, by a factor of {limit:g} at most"
+    if check in ("max_share", "tiny_segments"):
+        of_what = "of the set" if check == "max_share" else "of its segments hold less than 1 % each"
+        return f"{value:.1%} {of_what}, {limit:.1%} at most"
+    return f"{value:,.0f} members, {limit:,.0f} at least"
+
+
 def cause(message: str) -> str:
     """The one line of a message of dbt that says what is wrong, without values that the engine quotes."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
@@ -191,10 +256,26 @@ def show_summary(console: Console, warehouse: Path) -> None:
         health = connection.execute(
             "select input_table, check_name, row_count from marts.fct_input_health order by input_table, check_name"
         ).fetchall()
+        (newest,) = connection.execute("select max(event_date) from intermediate.int_half_hours").fetchone() or (None,)
+        unlisted = []
+        if any(check == UNLISTED and count for _, check, count in health):
+            unlisted = connection.execute(MOST_UNLISTED_NAMES).fetchall()
     console.print(segment_table(sizes))
-    console.print(f"As of {as_of_date}: {people:,} people.")
+    console.print(f"As of {as_of_date}: {people:,} people.{clock_words(as_of_date, newest, date.today())}", soft_wrap=True)
     for line in input_lines(health):
         console.print(line, soft_wrap=True, markup=False)
+    if unlisted:
+        names = ", ".join(f"{name} ({count:,})" for name, count in unlisted)
+        console.print(f"Most of what the taxonomy does not list: {names}.", soft_wrap=True, markup=False)
+
+
+def clock_words(as_of_date: date | None, newest: date | None, today: date) -> str:
+    """A warning where the as-of date lies after the newest event, or after today; nothing else."""
+    if as_of_date and as_of_date > today:
+        return " That is after today: a clock is wrong, or AS_OF; AS_OF=2024-06-30 asks for a day."
+    if as_of_date and newest and newest < as_of_date:
+        return f" The newest event is of {newest}, {(as_of_date - newest).days:,} days before."
+    return ""
 
 
 def segment_table(sizes: list[tuple[str, str, int, float]]) -> Table:

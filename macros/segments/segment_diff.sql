@@ -1,5 +1,5 @@
 {#-
-  Who is in which segment now, beside another schema of the same warehouse, as Markdown: sizes, from where to where in
+  Who is in which segment, beside another schema of the same warehouse, as Markdown: sizes, from where to where in
   exclusive sets, entered and left in overlapping ones. Changes nothing.
 
     dbt run-operation segment_diff --args '{base_schema: marts_base}'
@@ -14,7 +14,7 @@
         {% if not load_relation(relation) %}
             {% do exceptions.raise_compiler_error(
                 "segment_diff: there is no table " ~ relation ~ "; base_schema names the schema with the membership of "
-                ~ "before, and dbt run builds the one of now"
+                ~ "before, and dbt run builds the one to compare"
             ) %}
         {% endif %}
     {% endfor %}

@@ -25,6 +25,7 @@ MARTS = (
     "fct_segment_daily",
     "fct_segment_profile",
     "fct_segment_overlap",
+    "fct_segment_health",
 )
 KEY_TEST = "mart_key_is_unique"
 

@@ -415,7 +415,7 @@ UNDECIDED = {
     "avg_session_minutes_28d + 1 > 3": "computes with what is no exact number",
     "plan > 'a'": "compares text",
     "active_days_28d = 'often'": "compares text with whole",
-    "days_since_lost > 3": "days_since_lost is no metric",
+    "days_since_lost > 3": "days_since_lost is no column of metrics; is it days_since_last",
     "active_days_28d": "is no condition",
     "cast(active_days_28d as varchar) = '3'": "outside of what can be proven",
     "active_days_28d in (select 1)": "computes over rows",
