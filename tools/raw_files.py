@@ -115,6 +115,7 @@ def set_memory_limit(conn: duckdb.DuckDBPyConnection, limit: str) -> None:
         # What is freed goes back to the machine at once, or the process holds a quarter more than the limit.
         conn.execute("set allocator_background_threads = true")
         conn.execute("set allocator_flush_threshold = '16MB'")
+        conn.execute("set allocator_bulk_deallocation_flush_threshold = '16MB'")
     except duckdb.Error:
         raise BadInput(f"MEMORY_LIMIT: '{limit}' is no size; write it as 2GB") from None
 
