@@ -22,6 +22,8 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, build_scope
 
 Column = tuple[str, str]
+# Functions of a window whose order says which row is meant; that of all others (a rank, a sum) is part of the value.
+WHICH_ROW = (exp.RowNumber, exp.FirstValue, exp.LastValue, exp.Lag, exp.Lead)
 Origins = dict[str, dict[str, list[Column]]]
 
 
@@ -76,7 +78,8 @@ def compiled(project: Path, models: list[str]) -> dict:
     target = project / "target" / "prove"
     command = [
         str(Path(sys.executable).with_name("dbt")), "--quiet", "--no-use-colors", "compile", "--target", "lint",
-        "--target-path", str(target), "--log-path", str(target), "--no-introspect", "--select", *(f"+{model}" for model in models),
+        "--target-path", str(target), "--log-path", str(target), "--no-introspect",
+        "--select", *(f"+{model}" for model in models),
     ]  # fmt: skip
     # The linter's warehouse is in memory, so that no real one is opened.
     ran = subprocess.run(command, cwd=project, env=os.environ | {"DBT_PROJECT_DIR": str(project)}, text=True,
@@ -164,10 +167,10 @@ def traced(scope: Scope, place: int, seen: frozenset[tuple[int, int]] = frozense
 
 
 def meant(expression: exp.Expression) -> Iterator[exp.Column]:
-    """The columns of an expression but for those that a window sorts by or falls into parts by."""
+    """The columns of an expression but for those that only say which row of a window is meant."""
     for column in expression.find_all(exp.Column):
         above, window = column, column.find_ancestor(exp.Window)
         while above.parent is not None and above.parent is not window:
             above = above.parent
-        if window is None or above.arg_key == "this":
+        if window is None or above.arg_key == "this" or not isinstance(window.this, WHICH_ROW):
             yield column

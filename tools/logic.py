@@ -27,15 +27,16 @@ FAMILIES = {
     "string": "text", "text": "text", "varchar": "text", "boolean": "truth", "date": "day", "timestamp": "time",
 }  # fmt: skip
 NUMBERS = ("whole", "number", "double")
-# Integers of 32 bits, decimals of 18 digits, the days and microseconds of the years 1 to 9999.
-LOWEST = {
-    "whole": -(2**31), "number": -(10**18) + 1, "text": 0, "day": 1,
-    "time": (datetime.min - EPOCH) // timedelta(microseconds=1),
-}  # fmt: skip
-HIGHEST = {
-    "whole": 2**31 - 1, "number": 10**18 - 1, "text": 2**31 - 1, "day": date.max.toordinal(),
-    "time": (datetime.max - EPOCH) // timedelta(microseconds=1),
-}  # fmt: skip
+# What a type holds: integers by their bits; decimals of 18 digits, the days and microseconds of the years 1 to 9999.
+BITS = {"smallint": 16, "integer": 32, "int": 32, "bigint": 64}
+LIMITS = {
+    "number": (-(10**18) + 1, 10**18 - 1),
+    "text": (0, 2**31 - 1),
+    "day": (1, date.max.toordinal()),
+    "time": tuple((time - EPOCH) // timedelta(microseconds=1) for time in (datetime.min, datetime.max)),
+}
+# The key of every model of metrics.
+NEVER_NULL = ("as_of_date", "user_id")
 # The parts of a node that are looked at, and `safe`: the `||` that is null where either side is.
 HARMLESS = {
     "this",
@@ -90,10 +91,13 @@ YES, NO = z3.BoolVal(True), z3.BoolVal(False)
 class Row:
     """One row of the metrics, of which nothing is known yet: a variable for each column that is asked for."""
 
-    def __init__(self, types: dict[str, dict[str, str]], optional: set[str] = frozenset()) -> None:
-        """`types` are the columns of each model by the alias that conditions use; models in `optional` are
-        left-joined, so that all their columns may be null together."""
-        self.types, self.optional = types, optional
+    def __init__(
+        self, types: dict[str, dict[str, str]], optional: set[str] = frozenset(), joins_texts: bool = False
+    ) -> None:
+        """`types` are the columns of each model by the alias that conditions use; models in `optional` may have no row
+        for a user, so that all their columns may be null together. Of texts that are joined (`||`) only is known when
+        they are null: they are refused, unless `joins_texts`."""
+        self.types, self.optional, self.joins_texts = types, optional, joins_texts
         self.columns: dict[tuple[str, str], Meaning] = {}
         # What the types of the columns allow: true of every row.
         self.limits: list[z3.BoolRef] = []
@@ -123,7 +127,7 @@ class Row:
         if family is None:
             raise Undecidable(f"{name} is of type {type_}, of which nothing is known here")
         label = f"{alias}.{name}"
-        is_null = z3.Bool(f"{label} is null")
+        is_null = NO if name in NEVER_NULL else z3.Bool(f"{label} is null")
         if alias in self.optional:
             is_null = z3.Or(is_null, z3.Not(self.found(alias)))
         if family == "truth":
@@ -132,7 +136,9 @@ class Row:
         if family == "double":
             return Value(family, z3.Real(label), is_null)
         number = z3.Int(label)
-        self.limits.append(z3.And(number >= LOWEST[family], number <= HIGHEST[family]))
+        bits = BITS.get(type_, 32)
+        lowest, highest = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if family == "whole" else LIMITS[family]
+        self.limits.append(z3.And(number >= lowest, number <= highest))
         # A decimal is a whole number of its smallest steps: 0.0001 in decimal(18, 4).
         places = int(type_.rstrip(")").rpartition(",")[2]) if family == "number" and "," in type_ else 0
         return Value(family, z3.ToReal(number) / 10**places if family == "number" else number, is_null)
@@ -204,6 +210,9 @@ def compared(left: Value, right: Value, compare: Compare, node: exp.Expression, 
     families = {left.family, right.family} - {"null"}
     if not (len(families) <= 1 or families <= set(NUMBERS)) or (ordered and families & {"text", "truth"}):
         raise Undecidable(f"{node.sql(dialect='duckdb', comments=False)} compares {' with '.join(sorted(families))}")
+    if "double" in families and any(side.family == "number" and not side.literal for side in (left, right)):
+        # The decimal is rounded to a double, which may make equal what is not.
+        raise Undecidable(f"{node.sql(dialect='duckdb', comments=False)} compares a double with a decimal")
     neither_null = z3.Not(z3.Or(left.is_null, right.is_null))
     result = compare(left.term, right.term)
     return Truth(z3.And(neither_null, result), z3.And(neither_null, z3.Not(result)))
@@ -301,6 +310,9 @@ def literal(node: exp.Literal, row: Row) -> Value:
     if node.is_string:
         return row.text(node.this)
     number = Decimal(node.this)
+    if "e" in node.this.lower():
+        # To DuckDB 3e-1 is a double, and 0.3 is none.
+        return Value("double", z3.RealVal(str(number)), NO, literal=True)
     if number == number.to_integral_value() and "." not in node.this and "e" not in node.this.lower():
         return Value("whole", z3.IntVal(int(number)), NO, literal=True)
     return Value("number", z3.RealVal(str(number)), NO, literal=True)
@@ -348,6 +360,8 @@ def arithmetic(compute: Compare) -> Callable[[exp.Expression, Row], Value]:
 
 
 def joined(node: exp.DPipe, row: Row) -> Value:
+    if not row.joins_texts:
+        raise Undecidable(f"{node.sql(dialect='duckdb', comments=False)} is outside of what can be proven")
     left, right = value(node.this, row), value(node.expression, row)
     return row.unknown_text(z3.Or(left.is_null, right.is_null))
 

@@ -159,7 +159,7 @@ def is_same(found: SegmentSet, mutant: Mutant, metrics: dict[str, Metrics]) -> b
     if mutant.flag is None:
         before, everyone = logic.filter, z3.BoolVal(True)
     else:
-        before, everyone = logic.flags[mutant.flag.name], logic.population.is_true
+        before, everyone = logic.flags[mutant.flag.name], logic.inside
     return logic.ask(everyone, z3.Not(before.same_as(truth(mutant.condition, logic.row)))) is None
 
 

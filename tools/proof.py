@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 import z3
-from logic import EPOCH, FAMILIES, Row, Truth, Undecidable, truth, value
+from logic import EPOCH, FAMILIES, Row, Truth, Undecidable, both, known, truth, value
 from segment_files import COMPARISONS, Flag, Metrics, SegmentSet, qualified
 from sqlglot import exp
 
@@ -65,7 +65,7 @@ class Logic:
             if model not in metrics:
                 raise Undecidable(f"{model} has no typed columns in the YAML of models/intermediate")
         self.types = {alias: metrics[model].columns for alias, model in found.models.items()}
-        self.row = Row(self.types, found.optional)
+        self.row = Row(self.types, found.optional, joins_texts=found.kind == "attribute")
         self.first = next(iter(found.models))
         self.flags: dict[str, Truth] = {}
         if found.kind == "flags":
@@ -73,10 +73,14 @@ class Logic:
         else:
             self.value = value(found.flags[0].condition, self.row)
         self.filter = truth(found.filter, self.row)
+        for alias in sorted(found.inner):
+            self.filter = both(self.filter, known(self.row.found(alias)))
         # What the SQL reads, and what only the YAML reads; the columns that only facts read are not shown.
         self.read = list(self.row.columns)
         self.population = truth(qualified(found.population, self.first), self.row)
         self.declared = [key for key in self.row.columns if key not in self.read]
+        # The users who have a row: those of the population whom the SQL keeps, which are the same if all is well.
+        self.inside = z3.And(self.population.is_true, self.filter.is_true)
         self.facts: dict[str, z3.BoolRef] = {}
         self.solver = z3.Solver()
         self.solver.set("timeout", PATIENCE)
@@ -216,12 +220,10 @@ def around(family: str, literals: set[Any]) -> list[Any]:
         return [True, False]
     if family == "text":
         return [*sorted(literal for literal in literals if isinstance(literal, str)), "something else"]
-    if family == "day":
-        days = {literal for literal in literals if type(literal) is date} or {date(2024, 2, 29)}
-        return sorted({day + timedelta(days=step) for day in days for step in (-1, 0, 1)})
-    if family == "time":
-        times = {literal for literal in literals if isinstance(literal, datetime)} or {datetime(2024, 2, 29)}
-        return sorted({time + timedelta(microseconds=step) for time in times for step in (-1, 0, 1)})
+    if family in ("day", "time"):
+        kind, one = (date, timedelta(days=1)) if family == "day" else (datetime, timedelta(microseconds=1))
+        moments = {literal for literal in literals if type(literal) is kind} or {kind(2024, 2, 29)}
+        return sorted({near for moment in moments for step in (-1, 0, 1) if (near := moved(moment, step * one))})
     numbers = {literal for literal in literals if isinstance(literal, Decimal)} | {Decimal(0)}
     steps = (-1, 0, 1) if family == "whole" else (Decimal("-0.0001"), 0, Decimal("0.0001"))
     near = {number + step for number in numbers for step in steps}
@@ -229,6 +231,14 @@ def around(family: str, literals: set[Any]) -> list[Any]:
         near = {number.to_integral_value() for number in near}
         return [int(number) for number in sorted(near, key=lambda number: (abs(number), number))]
     return sorted(near, key=lambda number: (abs(number), number))
+
+
+def moved(moment: date, by: timedelta) -> date | None:
+    """The day or time that far away, None beyond the calendar."""
+    try:
+        return moment + by
+    except OverflowError:
+        return None
 
 
 # The proof
@@ -248,6 +258,11 @@ def prove(found: SegmentSet, metrics: dict[str, Metrics]) -> Verdict:
         prove_population(logic, engine, verdict)
     except Undecidable as error:
         verdict.failures.append(Failure(f"{found.path}{line_of_part(found, metrics)}: not proven: {error}"))
+    except duckdb.Error as error:
+        # Too large a number for its type, for one.
+        verdict.failures.append(Failure(f"{found.path}: not proven: DuckDB says {str(error).splitlines()[0]}"))
+    except RecursionError:
+        verdict.failures.append(Failure(f"{found.path}: not proven: a condition of more parts than can be read"))
     except Impossible as error:
         verdict.failures.append(Failure(f"{found.path}: {error}"))
     return verdict
@@ -258,7 +273,8 @@ def line_of_part(found: SegmentSet, metrics: dict[str, Metrics]) -> str:
     types = {alias: metrics[model].columns for alias, model in found.models.items() if model in metrics}
     for flag in found.flags:
         try:
-            (truth if found.kind == "flags" else value)(flag.condition, Row(types, found.optional))
+            row = Row(types, found.optional, joins_texts=found.kind == "attribute")
+            (truth if found.kind == "flags" else value)(flag.condition, row)
         except Undecidable:
             return f":{flag.line}"
     return ""
@@ -266,7 +282,7 @@ def line_of_part(found: SegmentSet, metrics: dict[str, Metrics]) -> str:
 
 def prove_flags(logic: Logic, engine: Engine, verdict: Verdict) -> None:
     """Never null; can be true and can be false; exclusive; total; no condition too many."""
-    found, inside = logic.set, logic.population.is_true
+    found, inside = logic.set, logic.inside
     for flag in found.flags:
         meaning = logic.flags[flag.name]
         if point := logic.point(inside, meaning.is_null):
@@ -318,7 +334,7 @@ def prove_flags(logic: Logic, engine: Engine, verdict: Verdict) -> None:
 def prove_attribute(logic: Logic, engine: Engine, verdict: Verdict) -> None:
     """Everybody has a value."""
     found = logic.set
-    if point := logic.point(logic.population.is_true, logic.value.is_null):
+    if point := logic.point(logic.inside, logic.value.is_null):
         what = f"{found.where(found.flags[0])}: segment can be null; give who has none a value (coalesce)"
         verdict.failures.append(engine.failure(what, point, found.flags))
     verdict.claims.append("never null")
@@ -441,7 +457,7 @@ class Engine:
         ]
         for point in Random(1).sample(wrong, min(len(wrong), MOST_WRONG_ROWS)):
             fixed = [logic.equals(key, point[logic.label(key)]) for key in logic.read]
-            if logic.ask(logic.population.is_true, *fixed) is not None:
+            if logic.ask(logic.inside, *fixed) is not None:
                 raise Impossible(f"DuckDB finds what was proven impossible, with {readable(point)}")
 
 

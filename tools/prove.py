@@ -48,6 +48,10 @@ def judge(project: Path, files: list[Path], today: date) -> tuple[list[Verdict],
     sets, errors = read_sets(project)
     metrics = read_metrics(project)
     wanted = {file.stem.removeprefix("_").removeprefix("seg_").removesuffix("_unit_tests") for file in files}
+    names = {found.name for found in sets}
+    for name in sorted(wanted - names):
+        if not any(f"seg_{name}." in error for error in errors):
+            errors.append(f"{name}: there is no such set; name a file of models/segments")
     sets = [found for found in sets if not wanted or found.name in wanted]
     sensitive = {
         name.lower() for name in (read_yaml(project, "dbt_project.yml").get("vars") or {}).get(SENSITIVE) or []
@@ -57,8 +61,11 @@ def judge(project: Path, files: list[Path], today: date) -> tuple[list[Verdict],
     verdicts = []
     for found in sets:
         verdict = prove(found, metrics)
-        failures, warnings = declared(project, found, today)
-        failures += sensitive_flags(found, metrics, known, sensitive)
+        try:
+            failures, warnings = declared(project, found, today)
+            failures += sensitive_flags(found, metrics, known, sensitive)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            failures, warnings = [f"{found.yaml_path}: not in the form of a set ({error}); copy that of another"], []
         verdict.failures += [Failure(line) for line in failures]
         verdict.notes += warnings
         verdicts.append(verdict)

@@ -21,6 +21,7 @@ from sqlglot.errors import SqlglotError
 SEGMENTS = Path("models") / "segments"
 METRICS = Path("models") / "intermediate"
 UNIT_TESTS = Path("tests") / "unit"
+SINGULAR_TESTS = Path("tests") / "singular"
 KEYS = ("as_of_date", "user_id")
 COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)
@@ -50,7 +51,8 @@ class Flag:
 @dataclass
 class SegmentSet:
     """A set as its two files say. `filter` is what its SQL keeps of the metrics, `population` what its YAML says of it;
-    `models` are the metrics models by the name that the columns carry, `optional` those that are left-joined."""
+    `models` are the metrics models by the name that the columns carry, `optional` those that are
+    joined, so that a user may have no row in them, and `inner` those that then leave the user out."""
 
     name: str
     path: str
@@ -63,6 +65,7 @@ class SegmentSet:
     flags: list[Flag]
     models: dict[str, str]
     optional: set[str]
+    inner: set[str]
     filter: exp.Expression
     population: exp.Expression
     unit_tests: list[dict[str, Any]] = field(default_factory=list)
@@ -97,7 +100,13 @@ def read_sets(project: Path) -> tuple[list[SegmentSet], list[str]]:
     sets, errors = [], []
     unit_tests.cache_clear()
     listed = declared_sets(project)
-    files = {file.stem.removeprefix("seg_"): file for file in sorted((project / SEGMENTS).rglob("*.sql"))}
+    files: dict[str, Path] = {}
+    for file in sorted((project / SEGMENTS).rglob("*.sql")):
+        name = file.stem.removeprefix("seg_")
+        if name in files:
+            both = " and ".join(found.relative_to(project).as_posix() for found in (files[name], file))
+            errors.append(f"{both} are two sets of one name; rename one")
+        files[name] = file
     for name in listed:
         if name not in files:
             errors.append(f"dbt_project.yml: vars.segment_sets lists {name}, but there is no {SEGMENTS}/seg_{name}.sql")
@@ -112,6 +121,8 @@ def read_sets(project: Path) -> tuple[list[SegmentSet], list[str]]:
                 sets.append(read_set(project, file))
             except Invalid as error:
                 errors.append(str(error))
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                errors.append(f"{path}: its YAML is not in the form of a set ({error}); copy the form of another set")
     return sorted(sets, key=lambda found: listed.index(found.name)), errors
 
 
@@ -137,12 +148,25 @@ def read_set(project: Path, file: Path) -> SegmentSet:
     if not population:
         raise Invalid(f"{yaml_path}: segment_set.population.sql is missing; write the condition that picks the users")
 
-    found = read_select((project / file).read_text(encoding="utf-8"), path)
+    try:
+        found = read_select((project / file).read_text(encoding="utf-8"), path)
+    except UnicodeDecodeError:
+        raise Invalid(f"{path}: no UTF-8; save the file as UTF-8") from None
+    except RecursionError:
+        raise Invalid(
+            f"{path}: a condition of more parts than can be read; what it needs is a missing metric"
+        ) from None
+    picks = parse_condition(population, f"{yaml_path}: population.sql")
+    check_form(picks, f"{yaml_path}: population.sql")
+    described = [column.get("name") for column in model.get("columns") or []]
+    for column in described:
+        if described.count(column) > 1:
+            raise Invalid(f"{yaml_path}: {column} is described twice; keep one")
     columns = {column.get("name"): column for column in model.get("columns") or []}
     check_same_columns(project, path, yaml_path, found.flags, columns, KINDS[meta["kind"]])
     return SegmentSet(
         name, path, yaml_path, meta["kind"], meta["overlap"], meta["coverage"], meta, columns, found.flags,
-        found.models, found.optional, found.filter, parse_condition(population, f"{yaml_path}: population.sql"),
+        found.models, found.optional, found.inner, found.filter, picks,
         [test for test in unit_tests(project) if test.get("model") == file.stem],
     )  # fmt: skip
 
@@ -184,6 +208,7 @@ class Select:
     flags: list[Flag]
     models: dict[str, str]
     optional: set[str]
+    inner: set[str]
     filter: exp.Expression
 
 
@@ -191,7 +216,9 @@ def read_select(text: str, path: str) -> Select:
     """Takes the text of a set apart. Raises Invalid for another form than a set has."""
     tree = parse(without_refs(text, path), path)
     ctes = {cte.alias: cte.this for cte in tree.ctes}
-    if not ctes or not is_star_of(tree, [list(ctes)[-1]]):
+    if any(cte.args["alias"].args.get("columns") for cte in tree.ctes):
+        raise Invalid(f"{path}: a CTE renames its columns; call them what they are called where they come from")
+    if not ctes or not is_star_of(tree, [list(ctes)[-1]]) or tree.args.get("where"):
         raise Invalid(f"{path}: end the file in `select * from final`, with the select of the flags as the CTE final")
     final = ctes.pop(list(ctes)[-1])
 
@@ -203,9 +230,11 @@ def read_select(text: str, path: str) -> Select:
             raise Invalid(f"{path}: CTE {alias} does more than import; write `select * from` a ref(), with a where")
         imports[alias] = table.name.removeprefix(REF)
         if where := cte.args.get("where"):
+            check_form(where.this, f"{path}: the where of {alias}")
             filters.append(qualified(where.this, alias))
-    models, optional = from_and_joins(final, imports, path)
+    models, optional, inner = from_and_joins(final, imports, path)
     if where := final.args.get("where"):
+        check_form(where.this, f"{path}: the where of final")
         filters.append(where.this)
 
     flags = []
@@ -213,7 +242,7 @@ def read_select(text: str, path: str) -> Select:
         line = max(line_in(column), 1)
         name = column.alias_or_name
         if position < len(KEYS):
-            if name != KEYS[position]:
+            if not isinstance(column, exp.Column) or name != KEYS[position]:
                 raise Invalid(f"{path}:{line}: column {position + 1} is {name}; the first two are as_of_date, user_id")
         elif not isinstance(column, exp.Alias):
             raise Invalid(f"{path}:{line}: {column.sql()} has no name; end the condition in ` as <segment>`")
@@ -225,7 +254,7 @@ def read_select(text: str, path: str) -> Select:
     for flag in flags:
         if [other.name for other in flags].count(flag.name) > 1:
             raise Invalid(f"{path}:{flag.line}: two columns are called {flag.name}; rename one")
-    return Select(flags, models, optional, exp.and_(*filters) if filters else exp.true())
+    return Select(flags, models, optional, inner, exp.and_(*filters) if filters else exp.true())
 
 
 REF = "ref_to_"
@@ -266,37 +295,67 @@ def is_star_of(select: exp.Expression, names: list[str]) -> bool:
     known = {"expressions", "from_", "from", "where", "with_", "with", "kind"}
     if not isinstance(select, exp.Select) or any(value for key, value in select.args.items() if key not in known):
         return False
-    table = select.find(exp.From)
+    start = select.args.get("from_") or select.args.get("from")
     return (
         len(select.expressions) == 1
         and isinstance(select.expressions[0], exp.Star)
         and not any(select.expressions[0].args.values())
-        and table is not None
-        and isinstance(table.this, exp.Table)
-        and table.this.name in names
+        and start is not None
+        and is_plain(start.this)
+        and start.this.name in names
     )
 
 
-def from_and_joins(final: exp.Expression, imports: dict[str, str], path: str) -> tuple[dict[str, str], set[str]]:
-    """The models that the select of the flags reads, by alias, and which of them are left-joined. Raises Invalid."""
+def from_and_joins(
+    final: exp.Expression, imports: dict[str, str], path: str
+) -> tuple[dict[str, str], set[str], set[str]]:
+    """The models that the select of the flags reads, by alias; which of them are joined, and which of those by an inner
+    join. Raises Invalid."""
     known = {"expressions", "from_", "from", "joins", "where", "kind"}
     if not isinstance(final, exp.Select) or any(value for key, value in final.args.items() if key not in known):
         raise Invalid(f"{path}: the select of the flags groups, orders or limits; what it needs is a missing metric")
-    models, optional = {}, set()
     joins = final.args.get("joins") or []
-    for table in [final.find(exp.From).this, *(join.this for join in joins)]:
-        if not isinstance(table, exp.Table) or table.name not in imports:
+    start = final.args.get("from_") or final.args.get("from")
+    if start is None:
+        raise Invalid(f"{path}: the select of the flags reads nothing; write `from metrics`")
+    models: dict[str, str] = {}
+    for table in [start.this, *(join.this for join in joins)]:
+        if not is_plain(table) or table.name not in imports:
             raise Invalid(f"{path}: the select of the flags reads {table.sql()}, which is no import CTE")
         models[table.alias_or_name] = imports[table.name]
+    _, *others = models
+    inner = set()
     for join in joins:
-        side = str(join.side or join.kind or "inner").lower()
-        on = join.args.get("on")
-        pairs = sorted(str(part.this.name) for part in on.flatten() if isinstance(part, exp.EQ)) if on else []
-        if side not in ("inner", "left") or pairs != sorted(KEYS):
-            raise Invalid(f"{path}: join {join.this.sql()} with inner or left join on as_of_date and user_id")
-        if side == "left":
-            optional.add(join.this.alias_or_name)
-    return models, optional
+        given = {key for key, value in join.args.items() if value}
+        sides = (str(join.args.get("side") or ""), str(join.args.get("kind") or ""))
+        if given - {"this", "on", "side", "kind"} or sides not in (("", ""), ("", "INNER"), ("LEFT", "")):
+            raise Invalid(f"{path}: {join.sql().strip()}: only inner and left joins are understood")
+        if not is_on_keys(join.args.get("on"), join.this.alias_or_name, models):
+            raise Invalid(f"{path}: join {join.this.sql()} on as_of_date and user_id, and on nothing else")
+        if sides[0] != "LEFT":
+            inner.add(join.this.alias_or_name)
+    return models, set(others), inner
+
+
+def is_on_keys(on: exp.Expression | None, joined: str, models: dict[str, str]) -> bool:
+    """Whether a join compares the two keys of the joined model with those of another, and nothing else."""
+    if not isinstance(on, exp.And):
+        return False
+    keys = []
+    for part in (on.this, on.expression):
+        sides = (part.this, part.expression) if isinstance(part, exp.EQ) else ()
+        if len(sides) != 2 or not all(isinstance(side, exp.Column) for side in sides):
+            return False
+        tables = {side.table for side in sides}
+        if sides[0].name != sides[1].name or joined not in tables or len(tables) != 2 or not tables <= set(models):
+            return False
+        keys.append(sides[0].name)
+    return sorted(keys) == sorted(KEYS)
+
+
+def is_plain(table: exp.Expression) -> bool:
+    """Whether it is the name of a table, perhaps with another, and nothing else: no sample, no schema."""
+    return isinstance(table, exp.Table) and {key for key, value in table.args.items() if value} <= {"this", "alias"}
 
 
 def qualified(condition: exp.Expression, alias: str) -> exp.Expression:
@@ -319,6 +378,9 @@ def check_form(condition: exp.Expression, where: str) -> None:
     for part in condition.find_all(*COMPARISONS, exp.Between, exp.In):
         if not part.find(exp.Column):
             raise Invalid(f"{where}: {part.sql()} compares no metric")
+    for part in condition.find_all(exp.Coalesce):
+        if not part.find(exp.Column):
+            raise Invalid(f"{where}: {part.sql()} is no literal; write the value itself")
     for part in condition.find_all(*ARITHMETIC):
         if not part.find(exp.Column):
             raise Invalid(f"{where}: {part.sql()} is no literal; write the threshold itself")
@@ -349,6 +411,11 @@ def read_metrics(project: Path) -> dict[str, Metrics]:
                 name: parse_condition(str(sql), f"{path}: fact {name} of {model['name']}")
                 for name, sql in declared.items()
             }
+            test = SINGULAR_TESTS / f"assert_{model['name']}_agree_with_each_other.sql"
+            if facts and not (project / test).is_file():
+                raise Invalid(
+                    f"{path}: nothing tests the facts of {model['name']}; write {test} as for int_user_metrics"
+                )
             if typed:
                 found[model["name"]] = Metrics(model["name"], typed, facts)
     return found
@@ -360,6 +427,8 @@ def read_yaml(project: Path, path: str) -> dict[str, Any]:
         return yaml.load((project / path).read_text(encoding="utf-8"), Loader=LOADER) or {}
     except OSError as error:
         raise Invalid(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise Invalid(f"{path}: no UTF-8; save the file as UTF-8") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""

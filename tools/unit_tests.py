@@ -58,7 +58,7 @@ class UnitTests:
         first, *others = found.models
         froms = f'"{self.given[name][found.models[first]]}" as "{first}"'
         for alias in others:
-            kind = "left" if alias in found.optional else "inner"
+            kind = "inner" if alias in found.inner else "left"
             table = self.given[name][found.models[alias]]
             same = " and ".join(f'"{first}".{key} is not distinct from "{alias}".{key}' for key in KEYS)
             froms += f' {kind} join "{table}" as "{alias}" on {same}'

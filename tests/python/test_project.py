@@ -188,8 +188,8 @@ def make_would_run(target: str) -> str:
     return subprocess.run(ask, cwd=test_marts.PROJECT, env=env, check=True, text=True, stdout=subprocess.PIPE).stdout
 
 
-def test_make_test_lints_then_runs_pytest_then_builds_in_a_throw_away_warehouse():
-    in_order = r"/sqlfluff lint models\b.*/python -m pytest\b.*\bWAREHOUSE=target/test/\S+ .*/dbt .*\bbuild\n"
+def test_make_test_lints_then_proves_then_runs_pytest_then_builds_in_a_throw_away_warehouse():
+    in_order = r"/sqlfluff lint models\b.*/python tools/prove\.py\n.*/python -m pytest\b.*\bWAREHOUSE=target/test/\S+ .*/dbt .*\bbuild\n"
     assert re.search(in_order, make_would_run("test"), re.DOTALL)
 
 

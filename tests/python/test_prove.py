@@ -19,11 +19,12 @@ import yaml
 import z3
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlglot import exp
+from sqlglot import exp, parse_one
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "tools"))
 
+from lineage import meant  # noqa: E402
 from logic import MEANINGS, Row, Truth, Undecidable, comparison, truth  # noqa: E402
 from proof import Verdict  # noqa: E402
 from prove import judge  # noqa: E402
@@ -137,6 +138,7 @@ def project(tmp_path) -> Project:
         "columns": [{"name": name, "data_type": type_} for name, type_ in METRICS.items()],
     }
     found.write("models/intermediate/_models.yml", yaml.safe_dump({"models": [model]}, sort_keys=False))
+    found.write("tests/singular/assert_int_user_metrics_agree_with_each_other.sql", "select 1 where false")
     return found
 
 
@@ -356,6 +358,7 @@ def test_a_set_may_read_a_second_model_of_metrics(project):
     model = {"name": "int_user_metrics__video", "columns": typed,
              "config": {"meta": {"facts": {"videos": "videos_28d >= 0"}}}}  # fmt: skip
     project.write("models/intermediate/_video.yml", yaml.safe_dump({"models": [model]}))
+    project.write("tests/singular/assert_int_user_metrics__video_agree_with_each_other.sql", "select 1 where false")
     sql = """
 with metrics as (
 
@@ -388,10 +391,138 @@ select * from final
     assert project.verdict().proven
     project.write("models/segments/seg_checked.sql", sql.format(viewer="video.videos_28d >= 3"))
     assert "viewer can be null" in project.verdict().failures[0].line
-    project.write(
-        "models/segments/seg_checked.sql", sql.format(viewer="videos_28d >= 3").replace("left join", "inner join")
-    )
-    assert project.verdict().proven
+    inner = sql.format(viewer="videos_28d >= 3").replace("left join", "inner join")
+    project.write("models/segments/seg_checked.sql", inner)
+    lines = [failure.line for failure in project.verdict().failures]
+    assert len(lines) == 1 and "leaves out users of the population" in lines[0]
+
+
+WRONG_FORMS = {
+    "a where after the flags": (("select * from final", "select * from final where not often"), "end the file in"),
+    "a sample of the metrics": (("from metrics\n", "from metrics tablesample 10 percent\n"), "is no import CTE"),
+    "a sample in the import": (
+        ("{{ ref('int_user_metrics') }}", "{{ ref('int_user_metrics') }} tablesample 10 percent"),
+        "does more than import"),
+    "columns that a CTE renames": (
+        ("with metrics as", "with metrics (as_of_date, user_id, country) as"), "renames its columns"),
+    "another column for the key": (("        user_id,", "        plan as user_id,"), "the first two are"),
+    "nothing to read from": (("    from metrics\n", ""), "reads nothing"),
+    "a case in the where": (
+        ("    select * from {{ ref('int_user_metrics') }}", "    select * from {{ ref('int_user_metrics') }}\n"
+         "    where case when days_since_first_active >= 0 then true else false end"), "has a case"),
+    "a computed threshold in the where": (
+        ("    from metrics\n", "    from metrics\n    where days_since_first_active >= 1 - 1\n"), "is no literal"),
+    "a threshold that is chosen": (("active_days_28d >= 14", "active_days_28d >= coalesce(14, 3)"), "is no literal"),
+    "a group": (("    from metrics\n", "    from metrics\n    group by all\n"), "groups, orders or limits"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG_FORMS)
+def test_nothing_is_proven_of_another_form_than_a_set_has(project, name):
+    (old, new), words = WRONG_FORMS[name]
+    project.add("checked", BANDS)
+    replace_in(project.folder / "models/segments/seg_checked.sql", [(old, new)])
+    [line] = project.errors()
+    assert line.startswith("models/segments/seg_checked.sql") and words in line
+
+
+JOINS = {
+    "left join video on metrics.as_of_date = video.as_of_date and metrics.user_id = video.user_id and video.n > 3":
+        "on as_of_date and user_id, and on nothing else",
+    "left join video on metrics.as_of_date = video.as_of_date or metrics.user_id = video.user_id":
+        "on as_of_date and user_id, and on nothing else",
+    "left join video on metrics.user_id = metrics.user_id and metrics.as_of_date = video.as_of_date":
+        "on as_of_date and user_id, and on nothing else",
+    "left join video on metrics.user_id = video.user_id": "on as_of_date and user_id, and on nothing else",
+    "anti join video on metrics.as_of_date = video.as_of_date and metrics.user_id = video.user_id":
+        "only inner and left joins",
+    "cross join video": "only inner and left joins",
+    "right join video on metrics.as_of_date = video.as_of_date and metrics.user_id = video.user_id":
+        "only inner and left joins",
+    "left join video using (as_of_date, user_id)": "only inner and left joins",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("join", JOINS)
+def test_a_join_by_anything_but_the_keys_is_refused(project, join):
+    project.add("checked", {"often": "metrics.active_days_28d >= 14"}, coverage="partial")
+    replace_in(project.folder / "models/segments/seg_checked.sql", [
+        ("final as (", "video as (\n\n    select * from {{ ref('int_user_metrics') }}\n\n),\n\nfinal as ("),
+        ("        as_of_date,\n        user_id,", "        metrics.as_of_date,\n        metrics.user_id,"),
+        ("    from metrics\n", f"    from metrics\n    {join}\n"),
+    ])  # fmt: skip
+    [line] = project.errors()
+    assert JOINS[join] in line
+
+
+NOT_PROVEN = {
+    "texts that are joined": ({"dead": "coalesce(plan, '') || 'x' = 'pro'"}, "outside of what can be proven"),
+    "a double against a decimal": ({"a": "avg_session_minutes_28d >= revenue_28d"}, "compares a double with a decimal"),
+    "a double that looks exact": ({"a": "revenue_28d + 3e-1 > 7"}, "computes with what is no exact number"),
+    "more than the type holds": ({"a": "active_days_28d < 3000000000"}, ""),
+    "a product too large for its type": ({"a": "days_since_first_active * 1000000 > 7"}, ""),
+    "a day that DuckDB does not read": ({"a": "signed_up_on > date '20240301'"}, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOT_PROVEN)
+def test_what_the_engine_sees_otherwise_is_not_proven(project, name):
+    flags, words = NOT_PROVEN[name]
+    project.add("checked", flags, coverage="partial", overlap="overlapping")
+    verdict = project.verdict()
+    assert not verdict.proven
+    assert any(words in failure.line for failure in verdict.failures)
+
+
+def test_the_last_day_of_the_calendar_and_the_keys_are_no_trouble(project):
+    project.add("checked", {"old": "coalesce(signed_up_on, date '9999-12-31') < date '2024-01-01'"}, coverage="partial")
+    project.add("dated", {"new": "as_of_date >= date '2024-01-01'"}, coverage="partial")
+    verdicts, errors = judge(project.folder, [], TODAY)
+    assert errors == [] and all(verdict.proven for verdict in verdicts), verdicts
+
+
+def test_two_files_of_one_name_and_a_flag_described_twice_are_refused(project):
+    project.add("checked", BANDS)
+    project.write("models/segments/sub/seg_checked.sql", "select 1")
+    assert any("two sets of one name" in line for line in project.errors())
+    (project.folder / "models/segments/sub/seg_checked.sql").unlink()
+    path = project.folder / "models/segments/_seg_checked.yml"
+    documents = yaml.safe_load(path.read_text())
+    documents["models"][0]["columns"].append(documents["models"][0]["columns"][-1])
+    path.write_text(yaml.safe_dump(documents))
+    assert project.errors() == ["models/segments/_seg_checked.yml: never is described twice; keep one"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["models: {}", "- a list", "models: [{name: seg_checked, config: {meta: [x]}}]",
+     "models: [{name: seg_checked, config: {meta: {segment_set: x}}}]",
+     "models: [{name: seg_checked, columns: [a], config: {meta: {segment_set: {name: checked, kind: flags, "
+     "overlap: exclusive, coverage: total, population: {sql: 'active_days_28d >= 0'}}}}}]",
+     "models: [{name: seg_checked, config: {meta: {segment_set: {name: checked, kind: flags, overlap: exclusive, "
+     "coverage: total, population: all}}}}]"],
+)  # fmt: skip
+def test_yaml_of_another_shape_is_one_line_and_other_sets_are_proven_all_the_same(project, text):
+    project.add("checked", BANDS)
+    project.add("fine", BANDS)
+    project.write("models/segments/_seg_checked.yml", text)
+    ran = run("--project", project.folder)
+    assert ran.returncode == 1 and "Traceback" not in ran.stdout, ran.stdout
+    assert "seg_checked" in ran.stdout
+
+
+def test_a_file_that_names_no_set_is_an_error(project):
+    project.add("checked", BANDS)
+    ran = run("--project", project.folder, "models/segments/seg_chekced.sql")
+    assert ran.returncode == 1 and "chekced: there is no such set" in ran.stdout
+
+
+def test_facts_that_nothing_tests_are_refused(project):
+    project.add("checked", BANDS)
+    model = {"name": "int_user_metrics__video", "columns": [{"name": "videos_28d", "data_type": "integer"}],
+             "config": {"meta": {"facts": {"videos": "videos_28d >= 0"}}}}  # fmt: skip
+    project.write("models/intermediate/_video.yml", yaml.safe_dump({"models": [model]}))
+    assert "nothing tests the facts of int_user_metrics__video" in project.errors()[0]
 
 
 # What is refused ----------------------------------------------------------------------------------------------------
@@ -710,6 +841,20 @@ def test_a_sensitive_column_two_models_upstream_is_found_and_may_be_exempted_wit
     column["config"]["meta"]["sensitive_exemption"] = "Agreed with the privacy officer: the help line is for them."
     (copied / "models/segments/_seg_support.yml").write_text(yaml.safe_dump(documents))
     assert "rests on birth_year" not in run("--project", copied).stdout
+
+
+@pytest.mark.parametrize(
+    ("expression", "columns"),
+    [
+        ("ntile(5) over (partition by plan order by birth_year)", {"plan", "birth_year"}),
+        ("rank() over (order by birth_year)", {"birth_year"}),
+        ("row_number() over (partition by user_id order by birth_year)", set()),
+        ("first_value(plan) over (order by birth_year)", {"plan"}),
+        ("case when birth_year > 1990 then plan end", {"plan", "birth_year"}),
+    ],
+)
+def test_the_order_of_a_window_counts_where_it_is_part_of_the_value(expression, columns):
+    assert {column.name for column in meant(parse_one(expression, dialect="duckdb"))} == columns
 
 
 def test_a_sensitive_metric_is_found_by_its_own_name(copied):
