@@ -34,8 +34,7 @@ from diff_compare import Comparison
 from diff_markdown import Change, Version, nothing_to_compare, report
 from raw_tables import BadInput, find_inputs
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from run import Outcome, cause, end, environment, events_of, note
+from run import Outcome, cause, end, environment, events_of, note, progress_bar, started
 
 PROJECT = Path(__file__).resolve().parent.parent
 FOLDER = PROJECT / "target" / "diff"
@@ -316,28 +315,10 @@ def dbt(side: Side, console: Console, *arguments: str) -> list[str]:
     if not console.is_terminal:
         console.print(f"{side.name}: {'building' if arguments[0] == 'run' else 'reading the project'}", markup=False)
     command = [str(Path(sys.executable).with_name("dbt")), "--log-format", "json", "--log-format-file", "text"]
-    process = subprocess.Popen(
-        [*command, *arguments, "--target", "duckdb"],
-        cwd=side.project,
-        env=environment_of(side),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        # A session of its own: Ctrl-C reaches dbt once, from here.
-        start_new_session=True,
-    )
+    process = started([*command, *arguments, "--target", "duckdb"], side.project, environment_of(side))
     outcome, printed = Outcome(), []
     try:
-        with Progress(
-            TextColumn("{task.description:<60.60}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        ) as progress:
+        with progress_bar(console, 60) as progress:
             task = progress.add_task(f"{side.name}: reading the project", total=None)
             for event, info in events_of(process):
                 if info["name"] == "LogStartLine":

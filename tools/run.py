@@ -64,7 +64,7 @@ class Outcome:
 def main() -> int:
     """Builds, then prints the summary or the causes of the failure. Returns the exit code."""
     console = Console(highlight=False)
-    started = time.monotonic()
+    began = time.monotonic()
     env = environment()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -73,7 +73,7 @@ def main() -> int:
         if outcome.code == 0:
             show_summary(console, Path(env["WAREHOUSE"]))
             published = publish(Path(env["WAREHOUSE"]))
-            seconds = time.monotonic() - started
+            seconds = time.monotonic() - began
             where = f"Tables: schema marts in {env['WAREHOUSE']}"
             console.print(f"Built and tested in {seconds:.0f} s. {where}", soft_wrap=True, markup=False)
             console.print(f"For BI: {published}/marts.duckdb, and a Parquet file a mart", soft_wrap=True, markup=False)
@@ -114,28 +114,10 @@ def build(console: Console, env: dict[str, str]) -> Outcome:
     """Runs `dbt build`, shows how far it is, and gives how it ended. Interrupted, it ends dbt first."""
     logs = ["--log-format", "json", "--log-format-file", "text", "--log-level-file", "info"]
     command = [str(Path(sys.executable).with_name("dbt")), *logs, "build"]
-    # A session of its own: Ctrl-C reaches dbt once, from here, and not from the terminal as well.
-    dbt = subprocess.Popen(
-        command,
-        cwd=PROJECT,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
-    )
+    dbt = started(command, PROJECT, env)
     outcome = Outcome()
     try:
-        with Progress(
-            TextColumn("{task.description:<40.40}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        ) as progress:
+        with progress_bar(console, 40) as progress:
             task = progress.add_task("reading the project and the raw data", total=None)
             layers: set[str] = set()
             for event, info in events_of(dbt):
@@ -154,6 +136,33 @@ def build(console: Console, env: dict[str, str]) -> Outcome:
     if outcome.code and not outcome.causes:
         outcome.causes["dbt"] = f"dbt ended with code {outcome.code}; see {env['DBT_LOG_PATH']}/dbt.log"
     return outcome
+
+
+def started(command: list[str], folder: Path, env: dict[str, str]) -> subprocess.Popen[str]:
+    """dbt, started in a session of its own: Ctrl-C reaches it once, from the program that started it."""
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    )
+
+
+def progress_bar(console: Console, width: int) -> Progress:
+    """A line that says what is being built and how far it is; it is gone when all is done."""
+    return Progress(
+        TextColumn(f"{{task.description:<{width}.{width}}}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
 
 
 def events_of(dbt: subprocess.Popen[str]) -> Iterator[tuple[dict, dict]]:
@@ -261,7 +270,8 @@ def show_summary(console: Console, warehouse: Path) -> None:
         if any(check == UNLISTED and count for _, check, count in health):
             unlisted = connection.execute(MOST_UNLISTED_NAMES).fetchall()
     console.print(segment_table(sizes))
-    console.print(f"As of {as_of_date}: {people:,} people.{clock_words(as_of_date, newest, date.today())}", soft_wrap=True)
+    clock = clock_words(as_of_date, newest, date.today())
+    console.print(f"As of {as_of_date}: {people:,} people.{clock}", soft_wrap=True)
     for line in input_lines(health):
         console.print(line, soft_wrap=True, markup=False)
     if unlisted:

@@ -162,6 +162,7 @@ SHOWN = [
 ]  # fmt: skip
 REVENUES = [
     (None, None), ("10", None), ("10.00005", "USD"), ("-3.5", "usd"), ("7.25", "eur"), ("3", "EUR"), ("5", ""),
+    # XXX is what ISO 4217 calls no currency: there is no rate for it.
     ("2", "XXX"), ("ten", None), ("0", None),
 ]  # fmt: skip
 

@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mutate import changed
+from segment_files import parse_condition, read_metrics, read_sets
+from unit_tests import UnitTests
 
 PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT / "tools"))
-
-from mutate import changed  # noqa: E402
-from segment_files import parse_condition, read_metrics, read_sets  # noqa: E402
-from unit_tests import UnitTests  # noqa: E402
 
 NAMES = {"sessions_7d", "sessions_28d", "sessions_lifetime", "errors_28d", "plan"}
 
@@ -69,7 +67,7 @@ def test_and_for_or_keeps_what_belongs_together(condition="(errors_28d > 1 or pl
 @pytest.fixture
 def project(tmp_path) -> Path:
     """The project with the set engagement alone."""
-    for name in ("models", "macros", "tests/generic", "tests/singular"):
+    for name in ("models", "macros", "seeds", "tests/generic", "tests/singular", "tools"):
         shutil.copytree(PROJECT / name, tmp_path / name)
     for name in ("dbt_project.yml", "profiles.yml"):
         shutil.copy(PROJECT / name, tmp_path / name)
@@ -145,23 +143,29 @@ def test_a_set_that_fails_already_is_to_be_mended_first(project):
     assert "seg_engagement: mend it first: unit test seg_engagement_on_each_side_of_every_line fails" in ran.stdout
 
 
-def test_the_unit_tests_fail_here_exactly_where_they_fail_in_dbt(project, clean_env):
-    # A definition is wrong, and so is one expectation of another set's test, which dbt has to agree on as well.
+def test_the_unit_tests_pass_and_fail_here_as_they_do_in_dbt(project, clean_env, built_sample):
+    # dbt asks the warehouse for the columns of a unit test's input.
+    warehouse = shutil.copy(built_sample, project / "warehouse.duckdb")
+    own = {"WAREHOUSE": str(warehouse), "DBT_TARGET_PATH": str(project / "target"), "DBT_PROJECT_DIR": str(project)}
+    command = [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "test", "--select"]
+
+    def in_dbt() -> str:
+        ran = subprocess.run(
+            [*command, "seg_engagement,test_type:unit"],
+            cwd=project, env=clean_env | own, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        return ran.stdout
+
+    def here() -> list[str]:
+        [found], errors = read_sets(project)
+        assert errors == []
+        return UnitTests(found, read_metrics(project)).failing(found)
+
+    name = "seg_engagement_on_each_side_of_every_line"
+    assert here() == []
+    assert " WARN=0 ERROR=0 " in in_dbt()
     file = project / "models/segments/seg_engagement.sql"
     file.write_text(file.read_text().replace("active_days_28d between 7 and 13", "active_days_28d between 7 and 12"))
-    [found], errors = read_sets(project)
-    assert errors == []
-    here = UnitTests(found, read_metrics(project)).failing(found)
-    dbt = [
-        str(Path(sys.executable).with_name("dbt")),
-        "test",
-        "--target",
-        "lint",
-        "--select",
-        "seg_engagement,test_type:unit",
-    ]
-    env = clean_env | {"DBT_TARGET_PATH": str(project / "target"), "DBT_LOG_PATH": str(project / "logs")}
-    # The unit tests need the columns of their input, which dbt asks of the warehouse.
-    ran = subprocess.run(dbt, cwd=project, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert here == ["seg_engagement_on_each_side_of_every_line"]
-    assert ran.returncode != 0, ran.stdout
+    assert here() == [name]
+    told = in_dbt()
+    assert " WARN=0 ERROR=1 " in told and name in told and "actual differs from expected" in told

@@ -19,16 +19,14 @@ import yaml
 import z3
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lineage import meant
+from logic import MEANINGS, Row, Truth, Undecidable, comparison, truth
+from proof import Verdict
+from prove import judge
+from segment_files import Invalid, parse_condition
 from sqlglot import exp, parse_one
 
 PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT / "tools"))
-
-from lineage import meant  # noqa: E402
-from logic import MEANINGS, Row, Truth, Undecidable, comparison, truth  # noqa: E402
-from proof import Verdict  # noqa: E402
-from prove import judge  # noqa: E402
-from segment_files import Invalid, parse_condition  # noqa: E402
 
 METRICS = {
     "as_of_date": "date",

@@ -11,10 +11,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-
-from publish import publish  # noqa: E402
+from publish import publish
 
 
 @pytest.fixture
