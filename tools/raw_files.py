@@ -5,7 +5,7 @@ seeds/event_taxonomy.csv). dbt-duckdb calls `Plugin.configure_connection` once w
 `dbt build` and every other command see the same tables, however they were started.
 
 Parquet becomes a view, read in place and narrowly; CSV and JSON become tables, parsed once, and again only when a file
-changed. Everything is checked before anything is replaced: an input that cannot be used is one line
+changed: of the events that one file alone (raw_arrivals.py remembers which files were read). Everything is checked before anything is replaced: an input that cannot be used is one line
 (`BadInput`), and the tables of the last good input stay. No message shows a value of a person's row.
 `AS_OF` is checked with them: a day for which the new input has no answer leaves the old one as it is.
 """
@@ -26,8 +26,9 @@ import yaml
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.flags import get_flags
-from raw_formats import Source, Unreadable, sources_of
-from raw_tables import TAXONOMY, BadInput, Input, Table, find_inputs
+from raw_arrivals import find_arrivals, note_arrivals
+from raw_formats import SOURCE_FILE, Source, Unreadable, quoted, sources_of
+from raw_tables import TAXONOMY, BadInput, Input, Table, find_inputs, program_fingerprint
 
 PROJECT = Path(__file__).resolve().parent.parent
 EVENT_TYPES = (
@@ -47,6 +48,13 @@ def time_of(column: str) -> str:
     time = f"case when typeof({column}) = 'VARCHAR' then {text} else try_cast({column} as timestamp) end"
     years = "timestamp '0001-01-01' and timestamp '9999-12-31 23:59:59.999999'"
     return f"case when {time} between {years} then {time} end"
+
+
+def day_of(column: str, zone: str) -> str:
+    """SQL for the day of a time in the time zone `zone`, as macros/cross_db/local_date.sql has it."""
+    if zone == "UTC":
+        return f"cast({time_of(column)} as date)"
+    return f"cast(timezone('{zone}', timezone('UTC', {time_of(column)})) as date)"
 
 
 # Why staging would reject an event, null for one that it takes. The same rules as base_generic__events.sql, needed
@@ -149,7 +157,10 @@ def show_raw_tables(
             fingerprint = item.fingerprint()
             if known.get(item.table.name) != fingerprint:
                 with one_line(item):
-                    show(conn, item)
+                    if item.table.name == "events":
+                        show_events(conn, item, zone)
+                    else:
+                        show(conn, item)
                     check(conn, item)
                 # Values are written out: binding one makes DuckDB import pandas, which takes longer than all of this.
                 conn.execute(f"delete from raw.loaded_files where table_name = '{item.table.name}'")
@@ -165,25 +176,70 @@ def show_raw_tables(
 
 def show(conn: duckdb.DuckDBPyConnection, item: Input) -> None:
     """Replaces raw.<table> by what the files of `item` hold. Raises BadInput, or what one_line() makes one of."""
-    name = f"raw.{item.table.name}"
-    kinds = (
-        "select table_type from information_schema.tables "
-        f"where table_schema = 'raw' and table_name = '{item.table.name}'"
-    )
-    for (kind,) in conn.execute(kinds).fetchall():
-        conn.execute(f"drop {'view' if kind == 'VIEW' else 'table'} {name}")
+    drop(conn, item.table)
     with tempfile.TemporaryDirectory() as scratch:
         sources = sources_of(conn, item.format, item.files, item.table.columns, Path(scratch)) if item.files else []
         check_columns(item, sources)
         selects = [f"select {contract_columns(item.table, source)} from {source.scan}" for source in sources]
         if item.format == "parquet":
-            conn.execute(f"create view {name} as {' union all '.join(selects)}")
+            conn.execute(f"create view raw.{item.table.name} as {' union all '.join(selects)}")
         else:
-            nothing = contract_columns(item.table, Source("", {}))
-            conn.execute(f"create table {name} as select {nothing} where false")
+            create_empty(conn, item.table)
             for select in selects:
-                conn.execute(f"insert into {name} {select}")
+                conn.execute(f"insert into raw.{item.table.name} {select}")
                 keep_unreadable_lines(conn, item)
+
+
+def show_events(conn: duckdb.DuckDBPyConnection, item: Input, zone: str) -> None:
+    """Lets raw.events hold what the files of `item` do, each row with its file, and notes which days that touches.
+    Only what changed is read. Raises what show() raises."""
+    how = f"as {item.format}, days in {zone}, {program_fingerprint()}"
+    before = conn.execute("select fingerprint from raw.loaded_files where table_name = 'how events are read'").fetchone()
+    arrivals = find_arrivals(conn, item, afresh=before != (how,))
+    with tempfile.TemporaryDirectory() as scratch:
+        if item.format == "parquet":
+            drop(conn, item.table)
+            sources = sources_of(conn, item.format, item.files, item.table.columns, Path(scratch))
+            check_columns(item, sources)
+            selects = (
+                f"select {contract_columns(item.table, source)}, {SOURCE_FILE} as source_file from {source.scan}"
+                for source in sources
+            )
+            conn.execute(f"create view raw.events as {' union all '.join(selects)}")
+        else:
+            if arrivals.afresh:
+                drop(conn, item.table)
+                create_empty(conn, item.table, ", cast(null as varchar) as source_file")
+            for file in arrivals.stale if not arrivals.afresh else []:
+                conn.execute(f"delete from raw.events where source_file = {quoted(file)}")
+            all_sources = []
+            for number, file in enumerate(arrivals.read):
+                # One by one: DuckDB does not say which file a row is of where that had to be mended first.
+                sources = sources_of(conn, item.format, [file], item.table.columns, Path(scratch, str(number)))
+                all_sources += sources
+                for source in sources:
+                    columns = f"{contract_columns(item.table, source)}, {quoted(file)} as source_file"
+                    conn.execute(f"insert into raw.events select {columns} from {source.scan}")
+                    keep_unreadable_lines(conn, item, f", {quoted(file)}")
+            check_columns(item, all_sources)
+    note_arrivals(conn, arrivals, day_of("event_at", zone))
+    conn.execute("delete from raw.loaded_files where table_name = 'how events are read'")
+    conn.execute(f"insert into raw.loaded_files values ('how events are read', {quoted(how)})")
+
+
+def drop(conn: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Removes raw.<table>, be it a table or a view."""
+    kinds = (
+        f"select table_type from information_schema.tables where table_schema = 'raw' and table_name = '{table.name}'"
+    )
+    for (kind,) in conn.execute(kinds).fetchall():
+        conn.execute(f"drop {'view' if kind == 'VIEW' else 'table'} raw.{table.name}")
+
+
+def create_empty(conn: duckdb.DuckDBPyConnection, table: Table, more_columns: str = "") -> None:
+    """Creates raw.<table> without rows."""
+    nothing = contract_columns(table, Source("", {}))
+    conn.execute(f"create table raw.{table.name} as select {nothing}{more_columns} where false")
 
 
 @contextmanager
@@ -236,13 +292,13 @@ def contract_columns(table: Table, source: Source) -> str:
     return ", ".join(listed)
 
 
-def keep_unreadable_lines(conn: duckdb.DuckDBPyConnection, item: Input) -> None:
+def keep_unreadable_lines(conn: duckdb.DuckDBPyConnection, item: Input, more_values: str = "") -> None:
     """One row of nulls for every record of the CSV just read that does not parse: rejected later, never lost."""
     if item.format == "csv":
         nulls = contract_columns(item.table, Source("", {}))
         conn.execute(
             f"insert into raw.{item.table.name} "
-            f"select {nulls} from (select distinct scan_id, file_id, line from reject_errors)"
+            f"select {nulls}{more_values} from (select distinct scan_id, file_id, line from reject_errors)"
         )
         conn.execute("drop table if exists reject_errors")
         conn.execute("drop table if exists reject_scans")
@@ -301,9 +357,7 @@ def check_events(conn: duckdb.DuckDBPyConnection, item: Input) -> None:
 
 def check_as_of(conn: duckdb.DuckDBPyConnection, as_of: str, zone: str) -> None:
     """Raises BadInput where no clean event had happened by the end of `as_of`. Stops at the first that had."""
-    day = f"cast({time_of('event_at')} as date)"
-    if zone != "UTC":
-        day = f"cast(timezone('{zone}', timezone('UTC', {time_of('event_at')})) as date)"
+    day = day_of("event_at", zone)
     clean = f"from raw.events where ({REJECTION_REASON}) is null"
     if conn.execute(f"select exists (select 1 {clean} and {day} <= date '{as_of}')").fetchone()[0]:
         return

@@ -25,6 +25,8 @@ FORMATS = {"parquet": "parquet", "csv": "csv", "json": "json", "ndjson": "json"}
 # The longest record that is read, in bytes. DuckDB keeps twice as much for each thread.
 LONGEST_RECORD = 16 * 1024 * 1024
 CHUNK = 1024 * 1024
+# The column in which the rows of a Parquet file say which file that is.
+SOURCE_FILE = "_source_file"
 # How files come packed. Of these only .gz is read.
 PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z")
 # What the first bytes of a file give away.
@@ -97,7 +99,7 @@ def parquet_sources(
         alike[frozenset(schemas[str(file)]), partition_columns(file)].append(file)
     sources = []
     for (_, partitions), group in alike.items():
-        scan = f"read_parquet({path_list(group)}, {partition_options(partitions)})"
+        scan = f"read_parquet({path_list(group)}, {partition_options(partitions)}, filename = '{SOURCE_FILE}')"
         found = conn.execute(f"describe select * from {scan}").fetchall()
         # The first of two names that differ in case only; DuckDB renames the second.
         sources.append(Source(scan, {row[0].lower(): (row[0], row[1]) for row in reversed(found)}))

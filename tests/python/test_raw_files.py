@@ -157,7 +157,7 @@ def test_columns_go_by_name_in_any_order_and_case(folder, show, conn, ending):
         ("e1", "viewed", "2024-01-01", "u1", None)
     ]
     described = [row[0] for row in conn.execute("describe raw.events").fetchall()]
-    assert described == list(TABLES[0].columns)
+    assert described == [*TABLES[0].columns, "source_file"]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -439,20 +439,22 @@ def test_ids_that_are_numbers(folder, show, conn):
     ]  # fmt: skip
 
 
-def test_parquet_is_read_in_place_and_not_to_its_end(folder, show, conn):
+def test_parquet_is_read_in_place_and_of_later_rows_the_time_alone(folder, show, conn):
     file = put_query(
         folder / "events.parquet",
         "select 'e' || i as event_id, 'viewed' as event_name, timestamp '2024-01-01' as event_at, 'u' || i as user_id, "
         "random() as noise from range(1_000_000) t(i)",
     )
-    metadata = f"select max(row_group_id), max(data_page_offset) from parquet_metadata('{file}') where row_group_id < 3"
-    groups, keep = duckdb.execute(metadata).fetchone()
-    assert groups == 2 and keep + 2_000_000 < file.stat().st_size / 2
-    footer = int.from_bytes(file.read_bytes()[-8:-4], "little") + 8
+    # Whoever reads more of the later rows than their time, fails.
+    chunks = duckdb.execute(
+        "select coalesce(dictionary_page_offset, data_page_offset), total_compressed_size "
+        f"from parquet_metadata('{file}') where row_group_id > 2 and path_in_schema <> 'event_at'"
+    ).fetchall()
+    assert len(chunks) > 4
     with open(file, "r+b") as damaged:
-        # Whoever reads further than the first part of the rows, fails.
-        damaged.seek(keep + 1_000_000)
-        damaged.write(b"\xff" * (file.stat().st_size - footer - keep - 1_000_000))
+        for offset, size in chunks:
+            damaged.seek(offset)
+            damaged.write(b"\xff" * size)
     # Several threads begin in several places.
     conn.execute("set threads = 1")
     show()
@@ -653,7 +655,7 @@ def good(folder, show, conn, tmp_path) -> Callable[[], list]:
 
     def shown() -> list:
         put(folder / "users.parquet", kept.read_bytes())
-        tables = [table.name for table in (*TABLES, TAXONOMY)] + ["loaded_files"]
+        tables = [table.name for table in (*TABLES, TAXONOMY)] + ["loaded_files", "event_files", "event_file_days", "event_days"]
         return [rows(conn, "*", table) for table in tables]
 
     return shown
@@ -775,3 +777,64 @@ def test_a_memory_limit_that_is_no_size_is_one_line(conn, limit):
     with pytest.raises(BadInput, match="MEMORY_LIMIT: .* write it as 2GB") as error:
         raw_files.set_memory_limit(conn, limit)
     assert "\n" not in error.value.msg
+
+
+# Which days are touched
+
+
+def days(conn) -> dict[str, int]:
+    """The load that last touched each day."""
+    return dict(conn.execute("select cast(event_date as varchar), load_number from raw.event_days").fetchall())
+
+
+def on(*moments: str) -> list[dict]:
+    """Events at these times."""
+    return [EVENT | {"event_id": f"e{moment}", "event_at": moment} for moment in moments]
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "ndjson"])
+def test_a_new_file_touches_its_days_and_no_others(folder, show, conn, ending):
+    put_rows(folder / f"events/1.{ending}", on("2024-06-01 10:00:00", "2024-06-02 10:00:00"))
+    show()
+    assert days(conn) == {"2024-06-01": 1, "2024-06-02": 1}
+    put_rows(folder / f"events/2.{ending}", on("2024-06-02 11:00:00", "2024-06-03 10:00:00"))
+    show()
+    assert days(conn) == {"2024-06-01": 1, "2024-06-02": 2, "2024-06-03": 2}
+    assert len(rows(conn)) == 4
+    show()
+    assert days(conn) == {"2024-06-01": 1, "2024-06-02": 2, "2024-06-03": 2}
+    files = conn.execute("select distinct source_file from raw.events order by 1").fetchall()
+    assert files == [(str(folder / f"events/{number}.{ending}"),) for number in (1, 2)]
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "ndjson"])
+def test_a_file_that_changed_or_went_touches_the_days_it_had(folder, show, conn, ending):
+    for number, day in enumerate(("2024-06-01 10:00:00", "2024-06-02 10:00:00", "2024-06-03 10:00:00")):
+        put_rows(folder / f"events/{number}.{ending}", on(day))
+    show()
+    put_rows(folder / f"events/1.{ending}", on("2024-06-05 10:00:00", "2024-06-05 11:00:00"))
+    (folder / f"events/2.{ending}").unlink()
+    show()
+    assert days(conn) == {"2024-06-01": 1, "2024-06-02": 2, "2024-06-03": 2, "2024-06-05": 2}
+    assert [row[0] for row in rows(conn, "event_at::date::varchar")] == ["2024-06-01", "2024-06-05", "2024-06-05"]
+    assert rows(conn, "event_date::varchar", "event_file_days") == [("2024-06-01",), ("2024-06-05",)]
+
+
+def test_another_time_zone_format_or_program_touches_all_days(folder, show, conn, monkeypatch):
+    put_rows(folder / "events/1.csv", on("2024-06-01 00:30:00"))
+    put_rows(folder / "events/2.csv", on("2024-06-05 10:00:00"))
+    show()
+    inputs = find_inputs(folder, put(folder / "taxonomy.csv", TAXONOMY_CSV))
+    monkeypatch.setattr(raw_files, "program_fingerprint", lambda: "newer")
+    conn.execute("delete from raw.loaded_files where table_name = 'events'")
+    show_raw_tables(conn, inputs)
+    assert days(conn) == {"2024-06-01": 2, "2024-06-05": 2}
+    conn.execute("delete from raw.loaded_files where table_name = 'events'")
+    show_raw_tables(conn, inputs, zone="America/New_York")
+    assert days(conn) == {"2024-06-01": 3, "2024-05-31": 3, "2024-06-05": 3}
+    for file in (1, 2):
+        put_rows(folder / f"events/{file}.parquet", on(f"2024-06-0{file} 12:00:00"))
+        (folder / f"events/{file}.csv").unlink()
+    show()
+    assert days(conn) == {"2024-06-01": 4, "2024-05-31": 4, "2024-06-02": 4, "2024-06-05": 4}
+    assert len(rows(conn)) == 2

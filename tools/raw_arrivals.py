@@ -1,0 +1,81 @@
+"""Which files of events are new since the last run, and which event days they touch.
+
+A day's events are read again when a file that holds some of them came, changed or went: the days of all other files
+stay as they were built. Three tables of schema raw remember what was there:
+
+    event_files      a file that was read, its size and the time when it was last written to
+    event_file_days  the days of which a file holds events: where a day's events are to be found
+    event_days       the load that last touched a day; its number only ever grows
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+from raw_formats import quoted
+from raw_tables import Input
+
+TABLES = (
+    "create table if not exists raw.event_files (source_file varchar, size bigint, modified_ns bigint)",
+    "create table if not exists raw.event_file_days (source_file varchar, event_date date)",
+    "create table if not exists raw.event_days (event_date date, load_number integer)",
+)
+
+
+@dataclass
+class Arrivals:
+    """What is to be done: the files to `read`, those of which what was read before is `stale`, and whether nothing that
+    was read before can be kept (`afresh`)."""
+
+    read: list[Path] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    afresh: bool = False
+
+
+def find_arrivals(conn: duckdb.DuckDBPyConnection, item: Input, afresh: bool) -> Arrivals:
+    """Compares the files of `item` with those that were read. A file that was written to again is stale, and to be
+    read."""
+    for table in TABLES:
+        conn.execute(table)
+    rows = conn.execute("select source_file, size, modified_ns from raw.event_files").fetchall()
+    known = {file: (size, modified) for file, size, modified in rows}
+    there = {str(file): stamp(file) for file in item.files}
+    return Arrivals(
+        read=[file for file in item.files if afresh or known.get(str(file)) != there[str(file)]],
+        stale=[file for file in known if afresh or known[file] != there.get(file)],
+        afresh=afresh,
+    )
+
+
+def note_arrivals(conn: duckdb.DuckDBPyConnection, arrivals: Arrivals, event_date: str) -> None:
+    """Writes down what was read, once raw.events shows it; `event_date` is the SQL for the day of one of its rows."""
+    stale, new = listed(arrivals.stale), listed([str(file) for file in arrivals.read])
+    conn.execute(f"create temp table touched as select event_date from raw.event_file_days where source_file in {stale}")
+    conn.execute(f"delete from raw.event_files where source_file in {stale}")
+    conn.execute(f"delete from raw.event_file_days where source_file in {stale}")
+    for file in arrivals.read:
+        size, modified = stamp(file)
+        conn.execute(f"insert into raw.event_files values ({quoted(file)}, {size}, {modified})")
+    conn.execute(
+        "insert into raw.event_file_days select source_file, event_date from ("
+        f"select distinct source_file, {event_date} as event_date from raw.events where source_file in {new}"
+        ") where event_date is not null"
+    )
+    conn.execute(f"insert into touched select event_date from raw.event_file_days where source_file in {new}")
+    (load,) = conn.execute("select coalesce(max(load_number), 0) + 1 from raw.event_days").fetchone() or (1,)
+    conn.execute("delete from raw.event_days where event_date in (select event_date from touched)")
+    conn.execute(f"insert into raw.event_days select distinct event_date, {load} from touched")
+    conn.execute("drop table touched")
+
+
+def stamp(file: Path) -> tuple[int, int]:
+    """What changes when somebody writes to a file: its size, and the time in nanoseconds."""
+    stat = file.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
+def listed(values: list[str]) -> str:
+    """The values as an SQL list that may be empty."""
+    return "(" + ", ".join(quoted(value) for value in values or [""]) + ")"
