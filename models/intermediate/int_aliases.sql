@@ -1,90 +1,96 @@
--- Where each aliased id leads, at the end of chains of aliases known by the as-of date.
--- A table: six models ask, and the recursion is to run once.
+-- Where each aliased id leads, at the end of its chain of aliases, and from which as-of date to which: an alias counts
+-- from the day on which it was known.
 {{ config(materialized='table') }}
 
-with recursive as_of_dates as (
+with recursive aliases as (
 
-    select * from {{ ref('int_as_of_dates') }}
-
-),
-
-aliases as (
-
-    select * from {{ ref('stg_generic__aliases') }}
+    select
+        previous_id,
+        user_id,
+        aliased_at,
+        -- An alias without a time was always there.
+        coalesce({{ local_date('aliased_at') }}, cast('0001-01-01' as date)) as known_from
+    from {{ ref('stg_generic__aliases') }}
 
 ),
 
 ranked as (
 
-    -- An id that was aliased twice follows the later row; an alias without a time was always there.
     select
-        as_of_dates.as_of_date,
-        aliases.previous_id,
-        aliases.user_id,
+        previous_id,
+        user_id,
+        known_from,
         row_number() over (
-            partition by as_of_dates.as_of_date, aliases.previous_id
-            order by aliases.aliased_at is null, aliases.aliased_at desc, aliases.user_id desc
-        ) as newest
+            partition by previous_id, known_from order by aliased_at desc, user_id desc
+        ) as newest_of_day
     from aliases
-    inner join as_of_dates
-        on aliases.aliased_at is null or {{ local_date('aliases.aliased_at') }} <= as_of_dates.as_of_date
 
 ),
 
-in_force as (
+links as (
 
+    -- An id that was aliased twice follows the later row, from that one's day on.
     select
-        as_of_date,
         previous_id,
-        user_id
+        user_id,
+        known_from,
+        lead(known_from, 1, {{ end_of_time() }}) over (partition by previous_id order by known_from) as known_to
     from ranked
-    where newest = 1
+    where newest_of_day = 1
 
 ),
 
 chains as (
 
     select
-        as_of_date,
         previous_id,
         user_id,
+        known_from,
+        known_to,
         1 as steps
-    from in_force
+    from links
 
     union all
 
     -- The bound ends a circle that slipped past the check of the input; no real chain is that long.
     select
-        chains.as_of_date,
         chains.previous_id,
-        in_force.user_id,
+        links.user_id,
+        greatest(chains.known_from, links.known_from) as known_from,
+        least(chains.known_to, links.known_to) as known_to,
         chains.steps + 1 as steps
     from chains
-    inner join in_force
-        on chains.as_of_date = in_force.as_of_date and chains.user_id = in_force.previous_id
+    inner join links
+        on
+            chains.user_id = links.previous_id
+            and chains.known_from < links.known_to
+            and links.known_from < chains.known_to
     where chains.steps < 100
 
 ),
 
-longest as (
+went_on as (
 
     select
-        as_of_date,
         previous_id,
-        user_id,
-        row_number() over (partition by as_of_date, previous_id order by steps desc) as nearest_to_end
-    from chains
+        min(known_from) as known_from
+    from links
+    group by previous_id
 
 ),
 
 final as (
 
+    -- A chain ends where it has come to an id that leads nowhere yet.
     select
-        as_of_date,
-        previous_id,
-        user_id
-    from longest
-    where nearest_to_end = 1
+        chains.previous_id,
+        chains.user_id,
+        chains.known_from,
+        least(chains.known_to, coalesce(went_on.known_from, {{ end_of_time() }})) as known_to
+    from chains
+    left join went_on
+        on chains.user_id = went_on.previous_id
+    where went_on.known_from is null or chains.known_from < went_on.known_from
 
 )
 

@@ -1,8 +1,28 @@
 -- The combinations of traits that events showed, with the hash by which the half hours know them: some hundred rows in
 -- place of four texts in each of millions.
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{% if is_incremental() %}delete from {{ this }} where traits_key not in "
+        ~ "(select traits_key from {{ ref('int_half_hours') }}){% endif %}",
+) }}
 
-with combinations as (
+with changed_days as (
+
+    select distinct event_date
+    from {{ ref('int_changed_days') }}
+
+),
+
+changed_files as (
+
+    select source_file
+    from {{ ref('stg_event_days') }}
+    where event_date in (select changed_days.event_date from changed_days)
+
+),
+
+combinations as (
 
     select distinct
         country,
@@ -10,10 +30,13 @@ with combinations as (
         channel,
         device_type
     from {{ ref('stg_descriptors') }}
+    {%- if is_incremental() %}
+    where source_file in (select changed_files.source_file from changed_files)
+    {%- endif %}
 
 ),
 
-final as (
+keyed as (
 
     select
         {{ hash64_of_all(['country', 'language', 'channel', 'device_type']) }} as traits_key,
@@ -22,6 +45,17 @@ final as (
         channel,
         device_type
     from combinations
+
+),
+
+final as (
+
+    select * from keyed
+    where
+        traits_key in (select half_hours.traits_key from {{ ref('int_half_hours') }} as half_hours)
+        {%- if is_incremental() %}
+        and traits_key not in (select known.traits_key from {{ this }} as known)
+        {%- endif %}
 
 )
 

@@ -52,7 +52,15 @@ final as (
                     'cast(unique_events.revenue as decimal(28, 4)) * exchange_rates.rate', 'decimal(16, 4)'
                 ) }}
         end as revenue,
-        unique_events.properties
+        unique_events.properties,
+        unique_events.source_file,
+        event_taxonomy.event_name is not null as is_listed,
+        coalesce(
+            event_taxonomy.event_type in ('purchase', 'refund')
+            and unique_events.revenue is not null
+            and unique_events.currency <> '{{ var("currency") }}'
+            and exchange_rates.rate is null, false
+        ) as is_unconverted
     from unique_events
     left join event_taxonomy
         on unique_events.event_name = event_taxonomy.event_name

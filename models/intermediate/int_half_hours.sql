@@ -1,11 +1,36 @@
 -- What each pair of ids did in each half hour: the one pass over the events, and all that later models know of them.
 -- Half hours, because two events of one half hour are never more than 30 minutes apart: sessions can be put together
 -- from these rows, exactly, for any identities and any as-of date, without sorting the events.
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{% if is_incremental() %}delete from {{ this }} where event_date in "
+        ~ "(select event_date from {{ ref('int_changed_days') }}){% endif %}",
+) }}
 
-with events as (
+with changed_days as (
+
+    select distinct event_date
+    from {{ ref('int_changed_days') }}
+
+),
+
+changed_files as (
+
+    select source_file
+    from {{ ref('stg_event_days') }}
+    where event_date in (select changed_days.event_date from changed_days)
+
+),
+
+events as (
 
     select * from {{ ref('int_events') }}
+    {%- if is_incremental() %}
+    where
+        event_date in (select changed_days.event_date from changed_days)
+        and source_file in (select changed_files.source_file from changed_files)
+    {%- endif %}
 
 ),
 
@@ -32,7 +57,11 @@ final as (
         cast(count(case when event_type = 'support_contact' then 1 end) as integer) as support_contacts,
         cast(count(case when event_type = 'support_view' then 1 end) as integer) as support_views,
         cast(count(case when event_type = 'error' then 1 end) as integer) as errors,
-        cast(count(case when event_type = 'search' then 1 end) as integer) as searches
+        cast(count(case when event_type = 'search' then 1 end) as integer) as searches,
+        -- For the input's health: all events, activity or not, and those of which something is not known.
+        cast(count(*) as integer) as all_events,
+        cast(count(case when not is_listed then 1 end) as integer) as unlisted_events,
+        cast(count(case when is_unconverted then 1 end) as integer) as unconverted_events
     from events
     group by user_key, device_key, event_date, half_hour, traits_key
 

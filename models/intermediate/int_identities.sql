@@ -1,6 +1,13 @@
 -- Who is who: every pair of user_id and anonymous_id that was seen on an event, and since when.
--- The half hours know the pairs by their hashes; the texts behind the hashes take a narrow pass of their own, over all
--- that was sent: ids that no half hour has are not looked for.
+-- The half hours know the pairs by their hashes; the texts behind the hashes are looked up, for the pairs that are new,
+-- in the files that hold the day on which they were first seen.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{% if is_incremental() %}delete from {{ this }} where (pair_key, first_seen_at) not in "
+        ~ "(select pair_key, min(first_event_at) from {{ ref('int_half_hours') }} group by pair_key){% endif %}",
+) }}
+
 with pairs as (
 
     select
@@ -10,7 +17,30 @@ with pairs as (
         min(first_event_at) as first_seen_at,
         min(event_date) as first_seen_on
     from {{ ref('int_half_hours') }}
+    {%- if is_incremental() %}
+    where pair_key not in (select known.pair_key from {{ this }} as known)
+    {%- endif %}
     group by pair_key, user_key, device_key
+
+),
+
+files as (
+
+    select source_file
+    from {{ ref('stg_event_days') }}
+    where event_date in (select pairs.first_seen_on from pairs)
+
+),
+
+descriptors as (
+
+    select
+        user_id,
+        anonymous_id
+    from {{ ref('stg_descriptors') }}
+    {%- if is_incremental() %}
+    where source_file in (select files.source_file from files)
+    {%- endif %}
 
 ),
 
@@ -19,7 +49,7 @@ users as (
     select
         user_id,
         {{ hash64('user_id') }} as user_key
-    from {{ ref('stg_descriptors') }}
+    from descriptors
     where user_id is not null
     group by user_id
 
@@ -30,7 +60,7 @@ devices as (
     select
         anonymous_id,
         {{ hash64('anonymous_id') }} as device_key
-    from {{ ref('stg_descriptors') }}
+    from descriptors
     where anonymous_id is not null
     group by anonymous_id
 

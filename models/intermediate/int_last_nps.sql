@@ -35,7 +35,10 @@ ranked as (
     inner join as_of_dates
         on feedback.submitted_on <= as_of_dates.as_of_date
     left join aliases
-        on as_of_dates.as_of_date = aliases.as_of_date and feedback.user_id = aliases.previous_id
+        on
+            feedback.user_id = aliases.previous_id
+            and aliases.known_from <= as_of_dates.as_of_date
+            and as_of_dates.as_of_date < aliases.known_to
     where feedback.kind = 'nps' and feedback.score between 0 and 10
 
 ),

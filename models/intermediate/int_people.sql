@@ -1,26 +1,9 @@
--- Whose each pair of ids is, as known at the end of the as-of date.
--- A table: five models ask, and would each find the owners of all devices again.
+-- Whose each pair of ids is, and from which as-of date to which: until a device is identified it is a person of its own.
 {{ config(materialized='table') }}
 
-with as_of_dates as (
+with identities as (
 
-    select * from {{ ref('int_as_of_dates') }}
-
-),
-
-identities as (
-
-    select
-        as_of_dates.as_of_date,
-        identities.pair_key,
-        identities.user_key,
-        identities.device_key,
-        identities.user_id,
-        identities.anonymous_id,
-        identities.first_seen_at
-    from {{ ref('int_identities') }} as identities
-    inner join as_of_dates
-        on identities.first_seen_on <= as_of_dates.as_of_date
+    select * from {{ ref('int_identities') }}
 
 ),
 
@@ -33,10 +16,10 @@ aliases as (
 identified as (
 
     select
-        as_of_date,
         device_key,
         user_id,
-        row_number() over (partition by as_of_date, device_key order by first_seen_at, user_id) as nth_user
+        first_seen_on,
+        row_number() over (partition by device_key order by first_seen_at, user_id) as nth_user
     from identities
     where user_id is not null and device_key is not null
 
@@ -44,11 +27,11 @@ identified as (
 
 device_owners as (
 
-    -- A device's anonymous past belongs to the first user that it was ever identified as.
+    -- A device's anonymous past belongs to the first user that it was ever identified as, from that day on.
     select
-        as_of_date,
         device_key,
-        user_id
+        user_id,
+        first_seen_on as known_from
     from identified
     where nth_user = 1
 
@@ -57,31 +40,162 @@ device_owners as (
 named as (
 
     select
-        identities.as_of_date,
+        pair_key,
+        user_key,
+        device_key,
+        user_id,
+        first_seen_on as known_from,
+        {{ end_of_time() }} as known_to
+    from identities
+    where user_id is not null
+
+    union all
+
+    select
         identities.pair_key,
         identities.user_key,
         identities.device_key,
-        coalesce(identities.user_id, device_owners.user_id, 'anon:' || identities.anonymous_id) as user_id
+        'anon:' || identities.anonymous_id as user_id,
+        identities.first_seen_on as known_from,
+        coalesce(device_owners.known_from, {{ end_of_time() }}) as known_to
     from identities
     left join device_owners
+        on identities.device_key = device_owners.device_key
+    where
+        identities.user_id is null
+        and (device_owners.known_from is null or identities.first_seen_on < device_owners.known_from)
+
+    union all
+
+    select
+        identities.pair_key,
+        identities.user_key,
+        identities.device_key,
+        device_owners.user_id,
+        greatest(identities.first_seen_on, device_owners.known_from) as known_from,
+        {{ end_of_time() }} as known_to
+    from identities
+    inner join device_owners
+        on identities.device_key = device_owners.device_key
+    where identities.user_id is null
+
+),
+
+first_aliased as (
+
+    select
+        previous_id,
+        min(known_from) as known_from
+    from aliases
+    group by previous_id
+
+),
+
+of_people as (
+
+    -- By the id itself until it is aliased ...
+    select
+        named.pair_key,
+        named.user_key,
+        named.device_key,
+        named.user_id,
+        named.known_from,
+        least(named.known_to, coalesce(first_aliased.known_from, {{ end_of_time() }})) as known_to
+    from named
+    left join first_aliased
+        on named.user_id = first_aliased.previous_id
+    where first_aliased.known_from is null or named.known_from < first_aliased.known_from
+
+    union all
+
+    -- ... and by where that leads from then on.
+    select
+        named.pair_key,
+        named.user_key,
+        named.device_key,
+        aliases.user_id,
+        greatest(named.known_from, aliases.known_from) as known_from,
+        least(named.known_to, aliases.known_to) as known_to
+    from named
+    inner join aliases
         on
-            identities.as_of_date = device_owners.as_of_date
-            and identities.device_key = device_owners.device_key
+            named.user_id = aliases.previous_id
+            and named.known_from < aliases.known_to
+            and aliases.known_from < named.known_to
+
+),
+
+keyed as (
+
+    select
+        pair_key,
+        user_key,
+        device_key,
+        user_id,
+        {{ hash64('user_id') }} as person_key,
+        -- Events without a device are on one of their own: 0.
+        coalesce(device_key, 0) as device,
+        known_from,
+        known_to
+    from of_people
+
+),
+
+turns as (
+
+    -- The as-of dates on which a person gains or loses a pair of ids on a device.
+    select
+        person_key,
+        device,
+        known_from as turn
+    from keyed
+    union
+    select
+        person_key,
+        device,
+        known_to as turn
+    from keyed
+    where known_to < {{ end_of_time() }}
+
+),
+
+versions as (
+
+    select
+        person_key,
+        device,
+        turn as known_from,
+        lead(turn, 1, {{ end_of_time() }}) over (partition by person_key, device order by turn) as known_to
+    from turns
 
 ),
 
 final as (
 
+    -- One row a pair and version, so that all pairs of a person on a device have the same dates: sessions are made of
+    -- what they did together.
     select
-        named.as_of_date,
-        named.pair_key,
-        named.user_key,
-        named.device_key,
-        coalesce(aliases.user_id, named.user_id) as user_id,
-        {{ hash64('coalesce(aliases.user_id, named.user_id)') }} as person_key
-    from named
-    left join aliases
-        on named.as_of_date = aliases.as_of_date and named.user_id = aliases.previous_id
+        keyed.pair_key,
+        keyed.user_key,
+        keyed.device_key,
+        keyed.user_id,
+        keyed.person_key,
+        versions.known_from,
+        versions.known_to,
+        {{ hash64_of_all([
+            'keyed.person_key',
+            'keyed.device',
+            'versions.known_from',
+            'versions.known_to',
+            'sum(keyed.pair_key) over (partition by keyed.person_key, keyed.device, versions.known_from)',
+        ]) }} as version_key
+    from keyed
+    inner join versions
+        on
+            keyed.person_key = versions.person_key
+            and keyed.device = versions.device
+            and keyed.known_from <= versions.known_from
+            and versions.known_from < keyed.known_to
 
 )
 

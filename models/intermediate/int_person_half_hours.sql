@@ -7,7 +7,13 @@ with half_hours as (
 
 people as (
 
-    select * from {{ ref('int_people') }}
+    select
+        as_of_dates.as_of_date,
+        people.pair_key,
+        people.person_key
+    from {{ ref('int_people') }} as people
+    inner join {{ ref('int_as_of_dates') }} as as_of_dates
+        on people.known_from <= as_of_dates.as_of_date and as_of_dates.as_of_date < people.known_to
 
 ),
 

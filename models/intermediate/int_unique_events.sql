@@ -24,11 +24,16 @@ with delivered_once as (
         revenue,
         currency,
         properties,
+        source_file,
         {{ local_date('event_at') }} as event_date
-    from {{ ref('stg_events') }}
+    from {{ ref('stg_events') }} as events
     where
-        {{ hash64('event_id') }} not in (
-            select repeated.event_id_hash from {{ ref('int_first_deliveries') }} as repeated
+        not exists (
+            select 1
+            from {{ ref('int_first_deliveries') }} as repeated
+            where
+                {{ hash64('events.event_id') }} = repeated.event_id_hash
+                and {{ local_date('events.event_at') }} = repeated.event_date
         )
 
 ),
@@ -57,6 +62,7 @@ first_deliveries as (
         revenue,
         currency,
         properties,
+        source_file,
         event_date
     from {{ ref('int_first_deliveries') }}
 

@@ -1,42 +1,151 @@
--- What each person did on each day up to the as-of date.
-with half_hours as (
+-- What each person did on each device on each day, as it is known from one as-of date to another: when a device is
+-- identified, its days are the device's own for the as-of dates before, and the user's for those after. All metrics are
+-- sums over these rows, for any as-of date.
+-- Two kinds of rows are built anew: those of changed days and of the days after them, into which a session may go on,
+-- and those of persons who gained or lost a pair of ids (version_key).
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{% if is_incremental() %}delete from {{ this }} where "
+        ~ "event_date in (select event_date from {{ ref('int_days_nearby') }} where days_off in (0, 1)) "
+        ~ "or version_key not in (select version_key from {{ ref('int_people') }}){% endif %}",
+) }}
 
-    select * from {{ ref('int_person_half_hours') }}
+with days_anew as (
+
+    select distinct event_date
+    from {{ ref('int_days_nearby') }}
+    where days_off in (0, 1)
 
 ),
 
-event_traits as (
+days_to_read as (
 
-    select * from {{ ref('int_event_traits') }}
+    select distinct event_date
+    from {{ ref('int_days_nearby') }}
+    where days_off between -1 and 1
+
+),
+
+versions_anew as (
+
+    select version_key
+    from {{ ref('int_people') }}
+    {%- if is_incremental() %}
+    where version_key not in (select known.version_key from {{ this }} as known)
+    {%- endif %}
+
+),
+
+spans as (
+
+    select
+        people.version_key,
+        people.person_key,
+        people.device_key,
+        people.known_from,
+        people.known_to,
+        half_hours.event_date,
+        half_hours.traits_key,
+        half_hours.first_event_at,
+        half_hours.last_event_at,
+        half_hours.first_activity_at,
+        half_hours.last_activity_at,
+        half_hours.events,
+        half_hours.purchases,
+        half_hours.purchase_revenue,
+        half_hours.revenue,
+        half_hours.last_purchase_at,
+        half_hours.last_add_to_cart_at,
+        half_hours.last_checkout_start_at,
+        half_hours.support_contacts,
+        half_hours.support_views,
+        half_hours.errors,
+        half_hours.searches,
+        -- The latest activity of all spans before this one: a span may lie inside another (two channels at a time).
+        max(half_hours.last_activity_at) over (
+            partition by people.version_key
+            order by half_hours.first_activity_at nulls last
+            rows between unbounded preceding and 1 preceding
+        ) as previous_activity_at
+    from {{ ref('int_half_hours') }} as half_hours
+    inner join {{ ref('int_people') }} as people
+        on half_hours.pair_key = people.pair_key and half_hours.event_date < people.known_to
+    {%- if is_incremental() %}
+    where
+        half_hours.event_date in (select days_to_read.event_date from days_to_read)
+        or people.version_key in (select versions_anew.version_key from versions_anew)
+    {%- endif %}
+
+),
+
+visits as (
+
+    select
+        *,
+        -- Exactly 30 minutes is still the same visit.
+        case
+            when events = 0 then 0
+            when first_activity_at <= previous_activity_at + interval '30' minute then 0
+            else 1
+        end as starts_session
+    from spans
+
+),
+
+timed as (
+
+    -- The time between two events belongs to the day of the later one. `range`: spans that begin in one instant are in
+    -- one visit, whichever of them the window above happened to take first.
+    select
+        *,
+        case
+            when events = 0 then 0
+            when starts_session = 1 then {{ seconds_between('first_activity_at', 'last_activity_at') }}
+            else {{ seconds_between('previous_activity_at', 'greatest(previous_activity_at, last_activity_at)') }}
+        end as seconds,
+        sum(starts_session) over (
+            partition by version_key, event_date
+            order by first_activity_at nulls last
+            range between unbounded preceding and current row
+        ) as session_of_day
+    from visits
 
 ),
 
 final as (
 
     select
-        half_hours.as_of_date,
-        half_hours.person_key,
-        half_hours.event_date,
-        max(half_hours.days_ago) as days_ago,
-        sum(half_hours.events) as events,
-        max(case when half_hours.events > 0 and event_traits.device_type in ('mobile', 'tablet') then 1 else 0 end)
-            as is_mobile_active,
-        max(case when half_hours.events > 0 and event_traits.device_type = 'desktop' then 1 else 0 end)
-            as is_desktop_active,
-        sum(half_hours.purchases) as purchases,
-        sum(half_hours.purchase_revenue) as purchase_revenue,
-        sum(half_hours.revenue) as revenue,
-        max(half_hours.last_purchase_at) as last_purchase_at,
-        max(half_hours.last_add_to_cart_at) as last_add_to_cart_at,
-        max(half_hours.last_checkout_start_at) as last_checkout_start_at,
-        sum(half_hours.support_contacts) as support_contacts,
-        sum(half_hours.support_views) as support_views,
-        sum(half_hours.errors) as errors,
-        sum(half_hours.searches) as searches
-    from half_hours
-    inner join event_traits
-        on half_hours.traits_key = event_traits.traits_key
-    group by half_hours.as_of_date, half_hours.person_key, half_hours.event_date
+        version_key,
+        person_key,
+        device_key,
+        known_from,
+        known_to,
+        event_date,
+        traits_key,
+        min(first_event_at) as first_event_at,
+        max(last_event_at) as last_event_at,
+        cast(sum(events) as integer) as events,
+        cast(sum(starts_session) as integer) as sessions,
+        cast(sum(case when session_of_day > 0 then seconds else 0 end) as decimal(18, 6)) as session_seconds,
+        cast(sum(case when session_of_day = 0 then seconds else 0 end) as decimal(18, 6)) as carried_session_seconds,
+        cast(sum(purchases) as integer) as purchases,
+        cast(sum(purchase_revenue) as decimal(18, 4)) as purchase_revenue,
+        cast(sum(revenue) as decimal(18, 4)) as revenue,
+        max(last_purchase_at) as last_purchase_at,
+        max(last_add_to_cart_at) as last_add_to_cart_at,
+        max(last_checkout_start_at) as last_checkout_start_at,
+        cast(sum(support_contacts) as integer) as support_contacts,
+        cast(sum(support_views) as integer) as support_views,
+        cast(sum(errors) as integer) as errors,
+        cast(sum(searches) as integer) as searches
+    from timed
+    {%- if is_incremental() %}
+    where
+        event_date in (select days_anew.event_date from days_anew)
+        or version_key in (select versions_anew.version_key from versions_anew)
+    {%- endif %}
+    group by version_key, person_key, device_key, known_from, known_to, event_date, traits_key
 
 )
 

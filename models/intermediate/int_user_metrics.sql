@@ -2,47 +2,57 @@
 -- N days that end on the as-of date, itself included (`days_ago < N`).
 {{ config(materialized='table') }}
 
-with people as (
+with as_of_dates as (
 
-    select distinct
-        as_of_date,
+    select * from {{ ref('int_as_of_dates') }}
+
+),
+
+people as (
+
+    select
         person_key,
-        user_id
+        min(user_id) as user_id
     from {{ ref('int_people') }}
+    group by person_key
 
 ),
 
-sessions as (
+-- The days up to each as-of date, as they are known at it.
+user_days as (
 
     select
-        as_of_date,
-        person_key,
-        sum(case when days_ago < 7 then 1 else 0 end) as sessions_7d,
-        sum(case when days_ago < 28 then 1 else 0 end) as sessions_28d,
-        count(*) as sessions_lifetime,
-        -- A session that started in the window spent all its time in it.
-        sum(case when days_ago < 28 then seconds end) as session_seconds_28d
-    from {{ ref('int_sessions') }}
-    group by as_of_date, person_key
-
-),
-
-active_days as (
-
-    select
-        as_of_date,
-        person_key,
-        max(days_ago) as days_since_first_active,
-        min(days_ago) as days_since_last_active,
-        {{ second_smallest('days_ago') }} as days_since_second_last_active,
-        count(case when days_ago < 7 then 1 end) as active_days_7d,
-        count(case when days_ago < 28 then 1 end) as active_days_28d,
-        count(*) as active_days_lifetime,
-        count(case when days_ago < 90 and is_mobile_active = 1 then 1 end) as mobile_active_days_90d,
-        count(case when days_ago < 90 and is_desktop_active = 1 then 1 end) as desktop_active_days_90d
-    from {{ ref('int_user_days') }}
-    where events > 0
-    group by as_of_date, person_key
+        as_of_dates.as_of_date,
+        user_days.person_key,
+        user_days.event_date,
+        {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} as days_ago,
+        sum(user_days.events) as events,
+        sum(user_days.sessions) as sessions,
+        sum(user_days.session_seconds) as session_seconds,
+        max(
+            case
+                when user_days.events > 0 and event_traits.device_type in ('mobile', 'tablet') then 1 else 0
+            end
+        ) as is_mobile_active,
+        max(case when user_days.events > 0 and event_traits.device_type = 'desktop' then 1 else 0 end)
+            as is_desktop_active,
+        sum(user_days.revenue) as revenue,
+        max(user_days.last_purchase_at) as last_purchase_at,
+        max(user_days.last_add_to_cart_at) as last_add_to_cart_at,
+        max(user_days.last_checkout_start_at) as last_checkout_start_at,
+        sum(user_days.support_contacts) as support_contacts,
+        sum(user_days.support_views) as support_views,
+        sum(user_days.errors) as errors,
+        sum(user_days.searches) as searches
+    from {{ ref('int_user_days') }} as user_days
+    inner join {{ ref('int_event_traits') }} as event_traits
+        on user_days.traits_key = event_traits.traits_key
+    inner join as_of_dates
+        on
+            user_days.event_date <= as_of_dates.as_of_date
+            and user_days.known_from <= as_of_dates.as_of_date
+            and as_of_dates.as_of_date < user_days.known_to
+    group by as_of_dates.as_of_date, user_days.person_key, user_days.event_date
 
 ),
 
@@ -51,6 +61,18 @@ totals as (
     select
         as_of_date,
         person_key,
+        max(case when events > 0 then days_ago end) as days_since_first_active,
+        min(case when events > 0 then days_ago end) as days_since_last_active,
+        {{ second_smallest('case when events > 0 then days_ago end') }} as days_since_second_last_active,
+        count(case when events > 0 and days_ago < 7 then 1 end) as active_days_7d,
+        count(case when events > 0 and days_ago < 28 then 1 end) as active_days_28d,
+        count(case when events > 0 then 1 end) as active_days_lifetime,
+        count(case when is_mobile_active = 1 and days_ago < 90 then 1 end) as mobile_active_days_90d,
+        count(case when is_desktop_active = 1 and days_ago < 90 then 1 end) as desktop_active_days_90d,
+        sum(case when days_ago < 7 then sessions else 0 end) as sessions_7d,
+        sum(case when days_ago < 28 then sessions else 0 end) as sessions_28d,
+        sum(sessions) as sessions_lifetime,
+        sum(case when days_ago < 28 then session_seconds else 0 end) as session_seconds_28d,
         sum(case when days_ago < 28 then events end) as events_28d,
         sum(case when days_ago < 28 then revenue end) as revenue_28d,
         sum(case when days_ago < 365 then revenue end) as revenue_365d,
@@ -64,24 +86,87 @@ totals as (
         sum(case when days_ago < 28 then support_views end) as support_views_28d,
         sum(case when days_ago < 28 then errors end) as errors_28d,
         sum(case when days_ago < 28 then searches end) as searches_28d
-    from {{ ref('int_person_half_hours') }}
+    from user_days
     group by as_of_date, person_key
+
+),
+
+-- What sessions spent on days after the one on which they started: it counts if that day is in the window, too.
+carried_days as (
+
+    select
+        as_of_dates.as_of_date,
+        user_days.person_key,
+        coalesce(user_days.device_key, 0) as device,
+        user_days.event_date,
+        sum(user_days.carried_session_seconds) as carried_session_seconds
+    from {{ ref('int_user_days') }} as user_days
+    inner join as_of_dates
+        on
+            user_days.event_date <= as_of_dates.as_of_date
+            and {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 28
+            and user_days.known_from <= as_of_dates.as_of_date
+            and as_of_dates.as_of_date < user_days.known_to
+    where user_days.carried_session_seconds > 0
+    group by as_of_dates.as_of_date, user_days.person_key, device, user_days.event_date
+
+),
+
+first_starts as (
+
+    select
+        as_of_dates.as_of_date,
+        user_days.person_key,
+        coalesce(user_days.device_key, 0) as device,
+        min(user_days.event_date) as event_date
+    from {{ ref('int_user_days') }} as user_days
+    inner join as_of_dates
+        on
+            user_days.event_date <= as_of_dates.as_of_date
+            and {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 28
+            and user_days.known_from <= as_of_dates.as_of_date
+            and as_of_dates.as_of_date < user_days.known_to
+    where user_days.sessions > 0
+    group by as_of_dates.as_of_date, user_days.person_key, device
+
+),
+
+carried as (
+
+    select
+        carried_days.as_of_date,
+        carried_days.person_key,
+        sum(carried_days.carried_session_seconds) as carried_session_seconds_28d
+    from carried_days
+    inner join first_starts
+        on
+            carried_days.as_of_date = first_starts.as_of_date
+            and carried_days.person_key = first_starts.person_key
+            and carried_days.device = first_starts.device
+            and carried_days.event_date > first_starts.event_date
+    group by carried_days.as_of_date, carried_days.person_key
 
 ),
 
 purchase_days as (
 
     select
-        as_of_date,
-        person_key,
-        event_date,
-        days_ago,
-        sum(purchases) as purchases,
-        sum(purchase_revenue) as purchase_revenue,
-        min(event_date) over (partition by as_of_date, person_key) as first_purchase_date
-    from {{ ref('int_person_half_hours') }}
-    where purchases > 0
-    group by as_of_date, person_key, event_date, days_ago
+        as_of_dates.as_of_date,
+        user_days.person_key,
+        user_days.event_date,
+        {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} as days_ago,
+        sum(user_days.purchases) as purchases,
+        sum(user_days.purchase_revenue) as purchase_revenue,
+        min(user_days.event_date) over (partition by as_of_dates.as_of_date, user_days.person_key)
+            as first_purchase_date
+    from {{ ref('int_user_days') }} as user_days
+    inner join as_of_dates
+        on
+            user_days.event_date <= as_of_dates.as_of_date
+            and user_days.known_from <= as_of_dates.as_of_date
+            and as_of_dates.as_of_date < user_days.known_to
+    where user_days.purchases > 0
+    group by as_of_dates.as_of_date, user_days.person_key, user_days.event_date
 
 ),
 
@@ -137,23 +222,26 @@ buyers as (
 final as (
 
     select
-        active_days.as_of_date,
+        totals.as_of_date,
         people.user_id,
 
-        active_days.days_since_first_active,
-        active_days.days_since_last_active,
-        active_days.days_since_second_last_active - active_days.days_since_last_active
+        totals.days_since_first_active,
+        totals.days_since_last_active,
+        totals.days_since_second_last_active - totals.days_since_last_active
             as days_between_last_two_active_days,
-        cast(active_days.active_days_7d as integer) as active_days_7d,
-        cast(active_days.active_days_28d as integer) as active_days_28d,
-        cast(active_days.active_days_lifetime as integer) as active_days_lifetime,
-        cast(coalesce(sessions.sessions_7d, 0) as integer) as sessions_7d,
-        cast(coalesce(sessions.sessions_28d, 0) as integer) as sessions_28d,
-        cast(coalesce(sessions.sessions_lifetime, 0) as integer) as sessions_lifetime,
+        cast(totals.active_days_7d as integer) as active_days_7d,
+        cast(totals.active_days_28d as integer) as active_days_28d,
+        cast(totals.active_days_lifetime as integer) as active_days_lifetime,
+        cast(totals.sessions_7d as integer) as sessions_7d,
+        cast(totals.sessions_28d as integer) as sessions_28d,
+        cast(totals.sessions_lifetime as integer) as sessions_lifetime,
         cast(coalesce(totals.events_28d, 0) as integer) as events_28d,
-        coalesce(sessions.session_seconds_28d / nullif(sessions.sessions_28d, 0) / 60, 0) as avg_session_minutes_28d,
-        cast(active_days.mobile_active_days_90d as integer) as mobile_active_days_90d,
-        cast(active_days.desktop_active_days_90d as integer) as desktop_active_days_90d,
+        coalesce(
+            (totals.session_seconds_28d + coalesce(carried.carried_session_seconds_28d, 0))
+            / nullif(totals.sessions_28d, 0) / 60, 0
+        ) as avg_session_minutes_28d,
+        cast(totals.mobile_active_days_90d as integer) as mobile_active_days_90d,
+        cast(totals.desktop_active_days_90d as integer) as desktop_active_days_90d,
 
         cast(coalesce(buyers.purchase_days_28d, 0) as integer) as purchase_days_28d,
         cast(coalesce(buyers.purchase_days_365d, 0) as integer) as purchase_days_365d,
@@ -194,19 +282,18 @@ final as (
         traits.language,
         traits.device_type,
         traits.channel
-    from active_days
+    from totals
     inner join people
-        on active_days.as_of_date = people.as_of_date and active_days.person_key = people.person_key
-    inner join totals
-        on active_days.as_of_date = totals.as_of_date and active_days.person_key = totals.person_key
-    left join sessions
-        on active_days.as_of_date = sessions.as_of_date and active_days.person_key = sessions.person_key
+        on totals.person_key = people.person_key
+    left join carried
+        on totals.as_of_date = carried.as_of_date and totals.person_key = carried.person_key
     left join buyers
-        on active_days.as_of_date = buyers.as_of_date and active_days.person_key = buyers.person_key
+        on totals.as_of_date = buyers.as_of_date and totals.person_key = buyers.person_key
     left join last_nps
-        on active_days.as_of_date = last_nps.as_of_date and active_days.person_key = last_nps.person_key
+        on totals.as_of_date = last_nps.as_of_date and totals.person_key = last_nps.person_key
     left join traits
-        on active_days.as_of_date = traits.as_of_date and active_days.person_key = traits.person_key
+        on totals.as_of_date = traits.as_of_date and totals.person_key = traits.person_key
+    where totals.active_days_lifetime > 0
 
 )
 

@@ -1,8 +1,8 @@
 -- Descriptive traits of each person in force on the as-of date: what the application says (users), else what the
 -- events showed: the channel that was seen first; country, language and device type as seen last.
-with half_hours as (
+with user_days as (
 
-    select * from {{ ref('int_person_half_hours') }}
+    select * from {{ ref('int_user_days') }}
 
 ),
 
@@ -49,7 +49,10 @@ ranked_users as (
     inner join as_of_dates
         on users.updated_at is null or {{ local_date('users.updated_at') }} <= as_of_dates.as_of_date
     left join aliases
-        on as_of_dates.as_of_date = aliases.as_of_date and users.user_id = aliases.previous_id
+        on
+            users.user_id = aliases.previous_id
+            and aliases.known_from <= as_of_dates.as_of_date
+            and as_of_dates.as_of_date < aliases.known_to
 
 ),
 
@@ -57,13 +60,18 @@ ranked_users as (
 sightings as (
 
     select
-        as_of_date,
-        person_key,
-        traits_key,
-        min(first_event_at) as first_seen_at,
-        max(last_event_at) as last_seen_at
-    from half_hours
-    group by as_of_date, person_key, traits_key
+        as_of_dates.as_of_date,
+        user_days.person_key,
+        user_days.traits_key,
+        min(user_days.first_event_at) as first_seen_at,
+        max(user_days.last_event_at) as last_seen_at
+    from user_days
+    inner join as_of_dates
+        on
+            user_days.event_date <= as_of_dates.as_of_date
+            and user_days.known_from <= as_of_dates.as_of_date
+            and as_of_dates.as_of_date < user_days.known_to
+    group by as_of_dates.as_of_date, user_days.person_key, user_days.traits_key
 
 ),
 

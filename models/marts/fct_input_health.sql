@@ -14,9 +14,9 @@ received as (
 
 ),
 
-events as (
+half_hours as (
 
-    select * from {{ ref('int_events') }}
+    select * from {{ ref('int_half_hours') }}
 
 ),
 
@@ -26,51 +26,34 @@ first_deliveries as (
 
 ),
 
-event_taxonomy as (
+received_events as (
 
-    select * from {{ ref('stg_generic__event_taxonomy') }}
-
-),
-
-exchange_rates as (
-
-    select * from {{ ref('stg_generic__exchange_rates') }}
+    select count(*) as received
+    from received
 
 ),
 
 totals as (
 
     select
-        (select count(*) from received) as received_events,
-        (select count(*) from events) as clean_events,
-        -- One row an id and day: whatever is more than the ids is an id's second day.
-        (select count(*) - count(distinct event_id) from first_deliveries) as reused_event_ids
+        received_events.received as received_events,
+        counted.*
+    from received_events
+    cross join (
+        select
+            coalesce(sum(all_events), 0) as clean_events,
+            coalesce(sum(unlisted_events), 0) as unlisted_events,
+            coalesce(sum(unconverted_events), 0) as unconverted_events
+        from half_hours
+    ) as counted
 
 ),
 
-unlisted as (
+reused as (
 
     select count(*) as events
-    from received
-    where event_name not in (select event_taxonomy.event_name from event_taxonomy)
-
-),
-
-unconverted as (
-
-    select count(*) as events
-    from received
-    inner join event_taxonomy
-        on received.event_name = event_taxonomy.event_name
-    left join exchange_rates
-        on
-            received.currency = exchange_rates.currency
-            and {{ local_date('received.event_at') }} = exchange_rates.rate_date
-    where
-        event_taxonomy.event_type in ('purchase', 'refund')
-        and received.revenue is not null
-        and received.currency <> '{{ var("currency") }}'
-        and exchange_rates.rate is null
+    from first_deliveries
+    where is_reused
 
 ),
 
@@ -102,25 +85,25 @@ checked as (
 
     select
         'events' as input_table,
-        'event_id used again on another day' as check_name,
-        reused_event_ids as row_count
-    from totals
+        'event_id used again on the next day' as check_name,
+        events as row_count
+    from reused
 
     union all
 
     select
         'events' as input_table,
         'event_name not in the taxonomy' as check_name,
-        events as row_count
-    from unlisted
+        unlisted_events as row_count
+    from totals
 
     union all
 
     select
         'events' as input_table,
         'purchase or refund without an exchange rate' as check_name,
-        events as row_count
-    from unconverted
+        unconverted_events as row_count
+    from totals
 
 ),
 

@@ -7,7 +7,8 @@ select
     country,
     language,
     channel,
-    device_type
+    device_type,
+    source_file
 from {{ ref('base_' ~ collector ~ '__events') }}
 {% if not loop.last %}union all{% endif %}
 {% endfor %}

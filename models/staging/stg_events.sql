@@ -21,7 +21,8 @@ select
     quantity,
     revenue,
     currency,
-    properties
+    properties,
+    source_file
 from {{ ref('stg_' ~ collector ~ '__events') }}
 {% if not loop.last %}union all{% endif %}
 {% endfor %}

@@ -1,16 +1,14 @@
 -- Nothing that is known of a person at an as-of date happened after it.
 with latest as (
 
+    -- Two that are not made for an as-of date, but say from which on they hold.
     select
         'int_people' as model_name,
-        people.as_of_date,
-        min(identities.first_seen_on) as happened_on
+        people.known_from as as_of_date,
+        identities.first_seen_on as happened_on
     from {{ ref('int_people') }} as people
     inner join {{ ref('int_identities') }} as identities
-        on
-            {{ same('people.user_key', 'identities.user_key') }}
-            and {{ same('people.device_key', 'identities.device_key') }}
-    group by people.as_of_date, people.user_key, people.device_key
+        on people.pair_key = identities.pair_key
 
     union all
 
@@ -22,10 +20,11 @@ with latest as (
 
     union all
 
+    -- A row is read at as-of dates from its day on: one that ends before it is never read.
     select
         'int_user_days' as model_name,
-        as_of_date,
-        event_date as happened_on
+        {{ end_of_time() }} as as_of_date,
+        case when event_date < known_to and known_from < known_to then event_date end as happened_on
     from {{ ref('int_user_days') }}
 
     union all

@@ -1,5 +1,5 @@
 -- The sessions of a person hold each of their activity events up to the as-of date once, and two sessions on one
--- device lie more than 30 minutes apart.
+-- device lie more than 30 minutes apart. The days of a person hold as many events, sessions and seconds as the sessions.
 with sessions as (
 
     select * from {{ ref('int_sessions') }}
@@ -12,12 +12,20 @@ user_days as (
 
 ),
 
+as_of_dates as (
+
+    select * from {{ ref('int_as_of_dates') }}
+
+),
+
 by_session as (
 
     select
         as_of_date,
         person_key,
-        sum(events) as events
+        sum(events) as events,
+        count(*) as sessions,
+        sum(seconds) as seconds
     from sessions
     group by as_of_date, person_key
 
@@ -26,19 +34,25 @@ by_session as (
 by_day as (
 
     select
-        as_of_date,
-        person_key,
-        sum(events) as events
+        as_of_dates.as_of_date,
+        user_days.person_key,
+        sum(user_days.events) as events,
+        sum(user_days.sessions) as sessions,
+        sum(user_days.session_seconds + user_days.carried_session_seconds) as seconds
     from user_days
-    where events > 0
-    group by as_of_date, person_key
+    inner join as_of_dates
+        on
+            user_days.event_date <= as_of_dates.as_of_date
+            and user_days.known_from <= as_of_dates.as_of_date
+            and as_of_dates.as_of_date < user_days.known_to
+    group by as_of_dates.as_of_date, user_days.person_key
 
 ),
 
 by_event as (
 
     select
-        people.as_of_date,
+        as_of_dates.as_of_date,
         people.person_key,
         count(*) as events
     from {{ ref('int_events') }} as events
@@ -46,9 +60,13 @@ by_event as (
         on
             {{ same('events.user_key', 'people.user_key') }}
             and {{ same('events.device_key', 'people.device_key') }}
-            and events.event_date <= people.as_of_date
+    inner join as_of_dates
+        on
+            events.event_date <= as_of_dates.as_of_date
+            and people.known_from <= as_of_dates.as_of_date
+            and as_of_dates.as_of_date < people.known_to
     where events.is_activity
-    group by people.as_of_date, people.person_key
+    group by as_of_dates.as_of_date, people.person_key
 
 ),
 
@@ -63,7 +81,13 @@ counted_otherwise as (
         on by_event.as_of_date = by_session.as_of_date and by_event.person_key = by_session.person_key
     left join by_day
         on by_event.as_of_date = by_day.as_of_date and by_event.person_key = by_day.person_key
-    where (by_event.events = by_session.events and by_event.events = by_day.events) is not true
+    where
+        (
+            by_event.events = by_session.events
+            and by_event.events = by_day.events
+            and by_session.sessions = by_day.sessions
+            and by_session.seconds = by_day.seconds
+        ) is not true
 
 ),
 

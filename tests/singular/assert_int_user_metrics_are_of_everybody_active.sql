@@ -3,14 +3,18 @@ with active as (
 
     -- From the events themselves, not by the way that the metrics go.
     select distinct
-        people.as_of_date,
+        as_of_dates.as_of_date,
         people.user_id
     from {{ ref('int_events') }} as events
     inner join {{ ref('int_people') }} as people
         on
             {{ same('events.user_key', 'people.user_key') }}
             and {{ same('events.device_key', 'people.device_key') }}
-            and events.event_date <= people.as_of_date
+    inner join {{ ref('int_as_of_dates') }} as as_of_dates
+        on
+            events.event_date <= as_of_dates.as_of_date
+            and people.known_from <= as_of_dates.as_of_date
+            and as_of_dates.as_of_date < people.known_to
     where events.is_activity
 
 ),

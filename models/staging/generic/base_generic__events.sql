@@ -25,6 +25,7 @@ typed as (
         nullif(search_query, '') as search_query,
         upper(nullif(currency, '')) as currency,
         properties,
+        source_file,
         event_at as event_at_as_sent,
         received_at as received_at_as_sent,
         quantity as quantity_as_sent,

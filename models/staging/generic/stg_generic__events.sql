@@ -28,7 +28,8 @@ final as (
         quantity,
         revenue,
         currency,
-        properties
+        properties,
+        source_file
     from events
     where rejection_reason is null
 

@@ -1,0 +1,77 @@
+{#-
+  Which days the stored models were built from, and from what: runs.built_days (cause, event_date, version; see
+  int_day_versions). Written at the end of a run that built all of them, from int_changed_days. A run that died before
+  leaves it as it was, and the next one builds the same days again: each day is deleted and written whole.
+-#}
+
+{#- At the start of a run: the table to compare with. -#}
+{% macro create_built_days() %}
+    create schema if not exists runs;
+    create table if not exists runs.built_days (
+        cause {{ dbt.type_string() }},
+        event_date date,
+        version {{ dbt.type_string() }}
+    );
+{% endmacro %}
+
+{#- At the end of a run. Says nothing where one of the stored models was not built by it. -#}
+{% macro note_built_days(results) %}
+    {%- set built = [] -%}
+    {%- for result in results if result.status == 'success' -%}
+        {%- do built.append(result.node.name) -%}
+    {%- endfor -%}
+    {%- set missing = [] -%}
+    {%- for node in stored_models() if node.name not in built -%}
+        {%- do missing.append(node.name) -%}
+    {%- endfor -%}
+    {%- if execute and 'int_changed_days' in built and not missing %}
+        {%- set changed = graph.nodes['model.' ~ project_name ~ '.int_changed_days'].relation_name %}
+        begin;
+        delete from runs.built_days
+        where (cause, event_date) in (select cause, event_date from {{ changed }});
+        insert into runs.built_days
+        select
+            cause,
+            event_date,
+            version
+        from {{ changed }}
+        where version is not null;
+        commit;
+    {%- endif %}
+{% endmacro %}
+
+{#- The models whose rows stay from run to run, as dbt knows them; none while dbt parses. -#}
+{% macro stored_models() %}
+    {%- set found = [] -%}
+    {%- if not execute -%}
+        {{ return(found) }}
+    {%- endif -%}
+    {%- for node in graph.nodes.values() | selectattr('resource_type', 'equalto', 'model') -%}
+        {%- if node.config.materialized == 'incremental' and 'marts' not in node.fqn -%}
+            {%- do found.append(node) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{% endmacro %}
+
+{#-
+  A text that changes with the SQL of the stored models and of what they read, and with the settings that these read.
+  Rows of another version are built anew, all of them: half of the days by one rule and half by another would be wrong
+  in a way that nobody sees.
+-#}
+{% macro stored_models_version() %}
+    {%- if not execute -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- set seen = {} -%}
+    {%- set to_see = stored_models() | map(attribute='unique_id') | list -%}
+    {%- for _ in range(1000) if to_see -%}
+        {%- set node = graph.nodes.get(to_see.pop()) -%}
+        {%- if node and node.unique_id not in seen -%}
+            {%- do seen.update({node.unique_id: node.checksum.checksum}) -%}
+            {%- do to_see.extend(node.depends_on.nodes) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set settings = [var('timezone'), var('currency'), var('collectors') | join(' ')] -%}
+    {{ return(local_md5((settings + seen.values() | sort) | join(' '))) }}
+{% endmacro %}

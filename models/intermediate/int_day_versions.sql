@@ -1,0 +1,50 @@
+-- What the stored rows of a day were, or would be, made from: one row a day and cause of a change. A stored day is built
+-- anew when one of them differs from what it was built from (int_changed_days).
+with event_days as (
+
+    select * from {{ ref('stg_event_days') }}
+
+),
+
+exchange_rates as (
+
+    select * from {{ ref('stg_generic__exchange_rates') }}
+
+),
+
+event_taxonomy as (
+
+    select * from {{ ref('stg_generic__event_taxonomy') }}
+
+),
+
+-- All days change with the meaning of the events, and with the project's own settings and models.
+meaning as (
+
+    select cast(sum({{ hash64_of_all(['event_name', 'event_type', 'is_activity']) }}) as varchar) as version
+    from event_taxonomy
+
+),
+
+final as (
+
+    select
+        event_days.collector as cause,
+        event_days.event_date,
+        max(event_days.day_version || ' {{ stored_models_version() }} ' || meaning.version) as version
+    from event_days
+    cross join meaning
+    group by event_days.collector, event_days.event_date
+
+    union all
+
+    select
+        'exchange_rates' as cause,
+        rate_date as event_date,
+        cast(sum({{ hash64_of_all(['currency', 'rate']) }}) as varchar) as version
+    from exchange_rates
+    group by rate_date
+
+)
+
+select * from final
