@@ -19,7 +19,7 @@ TABLES = {
     "events": (
         "event_id", "event_name", "event_at", "received_at", "user_id", "anonymous_id", "session_id", "platform",
         "device_type", "os", "country", "language", "channel", "page_path", "referrer", "item_category",
-        "search_query", "quantity", "revenue", "currency", "properties",
+        "search_query", "quantity", "revenue", "currency", "properties", "source_file",
     ),
     "users": (
         "user_id", "updated_at", "signed_up_at", "plan", "country", "language", "channel", "birth_year",
@@ -30,6 +30,13 @@ TABLES = {
     "event_taxonomy": ("event_name", "event_type", "is_activity"),
 }  # fmt: skip
 AS_OF_DATES = "int_as_of_dates"
+# What tools/raw_arrivals.py and macros/runs keep; empty, all that is there is built.
+KEPT = """
+    create schema if not exists runs;
+    create table if not exists raw.event_file_days (source_file varchar, event_date date);
+    create table if not exists raw.event_days (event_date date, load_number integer);
+    create table if not exists runs.built_days (cause varchar, event_date date, version varchar);
+"""
 
 
 class Warehouse:
@@ -42,7 +49,7 @@ class Warehouse:
         self.run_started = datetime.fromisoformat(compiled["metadata"]["run_started_at"]).replace(
             microsecond=0, tzinfo=None
         )
-        self.models = self.in_order("int_user_metrics", "stg_generic__rejected_events")
+        self.models = self.in_order("int_user_metrics", "int_sessions", "stg_generic__rejected_events")
         self.connection = duckdb.connect()
         database = self.models[0]["database"]
         self.connection.execute(f"attach ':memory:' as \"{database}\"")
@@ -53,6 +60,7 @@ class Warehouse:
             self.connection.execute(f"create schema if not exists {schema}")
         for table, columns in TABLES.items():
             self.connection.execute(f"create table raw.{table} ({', '.join(f'{name} varchar' for name in columns)})")
+        self.connection.execute(KEPT)
         for node in self.models:
             self.create(node)
 
@@ -153,7 +161,7 @@ class CompiledProject:
         """What dbt writes for this zone. Raises AssertionError where dbt fails."""
         if (self.target, zone) not in MANIFESTS:
             variables = [] if zone == "UTC" else ["--vars", json.dumps({"timezone": zone})]
-            ran = self.dbt("compile", "--select", "+int_user_metrics", "stg_generic__rejected_events", *variables)
+            ran = self.dbt("compile", "--select", "+int_user_metrics", "+int_sessions", "stg_generic__rejected_events", *variables)
             assert ran.code == 0, ran.output
             MANIFESTS[self.target, zone] = (self.target / "manifest.json").read_text(encoding="utf-8")
         return MANIFESTS[self.target, zone]

@@ -57,7 +57,7 @@ def built(dbt, clean_env) -> Warehouse:
     """A warehouse with what comes of INPUT, of an event that is sent three times and of one that is rejected; with the
     mart that says so."""
     health = "fct_input_health"
-    ran = dbt("compile", "--select", "+int_user_metrics", "stg_generic__rejected_events", f"+{health}")
+    ran = dbt("compile", "--select", "+int_user_metrics", "+int_sessions", "stg_generic__rejected_events", f"+{health}")
     assert ran.code == 0, ran.output
     own = Warehouse(Path(clean_env["DBT_TARGET_PATH"], "manifest.json").read_text(encoding="utf-8"))
     own.connection.execute(f"create schema if not exists {own.node(health)['schema']}")
@@ -105,13 +105,17 @@ SPOILT = [
     (APART, "int_people", "select * replace (null as person_key) from right_rows"),
     (APART, "int_people", "select * replace (null as user_id) from right_rows"),
     (APART, "int_people", "select * from right_rows union all select * from right_rows where user_id = 'u2'"),
+    (APART, "int_people", "select * from right_rows where user_id <> 'u2'"),
+    (APART, "int_people", "select * replace (known_from - 1 as known_from) from right_rows"),
+    (APART, "int_people", "select * replace (known_to - 1 as known_to) from right_rows"),
+    (APART, "int_people", "select * replace (user_key as pair_key) from right_rows"),
     (EVERYBODY, "int_user_metrics", "select * from right_rows where user_id <> 'u2'"),
     (EVERYBODY, "int_user_metrics", "select * from right_rows union all select * from right_rows"),
     (EVERYBODY, "int_user_metrics", "select * replace (user_id || '!' as user_id) from right_rows"),
     (EVERYBODY, "int_user_metrics", "select * from right_rows where false"),
-    (NOT_LATER, "int_people", "select * replace (as_of_date - 20 as as_of_date) from right_rows"),
+    (NOT_LATER, "int_people", "select * replace (known_from - 20 as known_from) from right_rows"),
     (NOT_LATER, "int_sessions", "select * replace (ended_at + interval 1 day as ended_at) from right_rows"),
-    (NOT_LATER, "int_user_days", "select * replace (event_date + 10 as event_date) from right_rows"),
+    (NOT_LATER, "int_user_days", "select * replace (event_date as known_to) from right_rows"),
     (NOT_LATER, "int_user_metrics", "select * replace (-1 as days_since_last_nps) from right_rows"),
     (NOT_LATER, "int_user_metrics", "select * replace (-1 as days_since_last_purchase) from right_rows"),
     (SESSIONS, "int_sessions", "select * replace (events + 1 as events) from right_rows"),
@@ -119,6 +123,8 @@ SPOILT = [
     (SESSIONS, "int_sessions", "select * from right_rows union all select * from right_rows"),
     (SESSIONS, "int_sessions", "select * replace (ended_at - interval 1 hour as ended_at) from right_rows"),
     (SESSIONS, "int_user_days", "select * replace (events + 1 as events) from right_rows"),
+    (SESSIONS, "int_user_days", "select * replace (sessions + 1 as sessions) from right_rows"),
+    (SESSIONS, "int_user_days", "select * replace (session_seconds + 1 as session_seconds) from right_rows"),
     # A row is lost, wherever it is: clean, sent again, or rejected.
     (ALL_THERE, "base_generic__events", "select * from right_rows where event_id <> 'e2'"),
     (ALL_THERE, "base_generic__events", "select distinct * from right_rows"),
