@@ -62,10 +62,13 @@ spans as (
         half_hours.support_views,
         half_hours.errors,
         half_hours.searches,
-        -- The latest activity of all spans before this one: a span may lie inside another (two channels at a time).
+        -- The latest activity of all spans before this one: a span may lie inside another (two channels at a time). Of
+        -- spans that begin in one instant it is always the same that starts the session, whenever a run sees them.
         max(half_hours.last_activity_at) over (
             partition by people.version_key
-            order by half_hours.first_activity_at nulls last
+            order by
+                half_hours.first_activity_at nulls last, half_hours.last_activity_at, half_hours.traits_key,
+                half_hours.pair_key
             rows between unbounded preceding and 1 preceding
         ) as previous_activity_at
     from {{ ref('int_half_hours') }} as half_hours

@@ -8,11 +8,14 @@ by the test.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
+from raw_files import show_raw_tables
+from raw_tables import find_inputs
 from reference import Raw, Settings
 
 TABLES = {
@@ -139,8 +142,61 @@ class Warehouse:
         return by_user
 
 
+class Growing(Warehouse):
+    """A warehouse in which files arrive: the first run builds everything, each later one what changed, as dbt would."""
+
+    def __init__(self, manifest: str, incremental_manifest: str) -> None:
+        """Takes what dbt wrote for an empty warehouse, and for one that was built before."""
+        super().__init__(manifest)
+        self.later = {node["unique_id"]: node for node in json.loads(incremental_manifest)["nodes"].values()}
+        self.started = False
+
+    def arrive(self, folder: Path, taxonomy: Path, zone: str, as_of_dates: Iterable[date], until: int = 99) -> None:
+        """A run on the files of a folder. `until`: how many of the stored models it comes to before it dies."""
+        show_raw_tables(self.connection, find_inputs(folder, taxonomy), zone=zone)
+        stored = 0
+        for node in self.models:
+            if node["name"] == AS_OF_DATES:
+                self.connection.execute(f"delete from {node['relation_name']}")
+                self.connection.execute(f"insert into {node['relation_name']} select unnest(?)", [list(as_of_dates)])
+            elif node["config"]["materialized"] == "incremental" and self.started:
+                if stored == until:
+                    return
+                stored += 1
+                later = self.later[node["unique_id"]]
+                self.connection.execute("begin")
+                for hook in node["config"]["pre-hook"]:
+                    self.connection.execute(self.rendered(hook["sql"], node))
+                self.connection.execute(f"insert into {node['relation_name']} by name {later['compiled_code']}")
+                self.connection.execute("commit")
+            elif node["config"]["materialized"] != "view":
+                # The views go on reading the table, which is another one.
+                self.create(node)
+        self.started = True
+        # macros/runs/built_days.sql.
+        changed = self.node("int_changed_days")["relation_name"]
+        self.connection.execute(
+            f"delete from runs.built_days where (cause, event_date) in (select (cause, event_date) from {changed})"
+        )
+        self.connection.execute(f"insert into runs.built_days by name from {changed} where version is not null")
+
+    def rendered(self, hook: str, node: dict) -> str:
+        """A pre-hook as dbt would run it in a warehouse that was built before."""
+        hook = re.sub(r"{% (if is_incremental\(\)|endif) %}", "", hook).replace("{{ this }}", node["relation_name"])
+        return re.sub(r"{{ ref\('(\w+)'\) }}", lambda found: self.node(found.group(1))["relation_name"], hook)
+
+    def contents(self) -> dict[str, list[tuple]]:
+        """The rows of every stored model and table, sorted."""
+        tables = [node for node in self.models if node["config"]["materialized"] in ("table", "incremental")]
+        return {
+            node["name"]: sorted(self.rows(f"select * from {node['relation_name']}"), key=str)
+            for node in tables
+            if node["name"] not in ("int_changed_days", AS_OF_DATES)
+        }
+
+
 # What dbt wrote, by folder and time zone: every module of tests that asks has the same project in front of it.
-MANIFESTS: dict[tuple[Path, str], str] = {}
+MANIFESTS: dict[tuple[Path, str, Path | None], str] = {}
 
 
 class CompiledProject:
@@ -157,14 +213,21 @@ class CompiledProject:
         self.dbt, self.target = dbt, target
         self.warehouses: dict[str, tuple[Warehouse, Settings]] = {}
 
-    def manifest(self, zone: str) -> str:
-        """What dbt writes for this zone. Raises AssertionError where dbt fails."""
-        if (self.target, zone) not in MANIFESTS:
+    def manifest(self, zone: str, built: Path | None = None) -> str:
+        """What dbt writes for this zone, in a new warehouse or in the one that was `built` before. Raises
+        AssertionError where dbt fails."""
+        if (self.target, zone, built) not in MANIFESTS:
             variables = [] if zone == "UTC" else ["--vars", json.dumps({"timezone": zone})]
-            ran = self.dbt("compile", "--select", "+int_user_metrics", "+int_sessions", "stg_generic__rejected_events", *variables)
+            ran = self.dbt("compile", "--select", "+int_user_metrics", "+int_sessions", "stg_generic__rejected_events", *variables, env={"WAREHOUSE": built} if built else {})
             assert ran.code == 0, ran.output
-            MANIFESTS[self.target, zone] = (self.target / "manifest.json").read_text(encoding="utf-8")
-        return MANIFESTS[self.target, zone]
+            MANIFESTS[self.target, zone, built] = (self.target / "manifest.json").read_text(encoding="utf-8")
+        return MANIFESTS[self.target, zone, built]
+
+    def growing(self, zone: str, built: Path) -> Growing:
+        """A warehouse in which files arrive, in this zone; `built` is any that dbt has built before."""
+        stand_in = "UTC" if zone == "UTC" else self.STAND_IN
+        texts = (self.manifest(stand_in), self.manifest(stand_in, built))
+        return Growing(*(text.replace(f"'{stand_in}'", f"'{zone}'") for text in texts))
 
     def warehouse(self, zone: str = "UTC") -> tuple[Warehouse, Settings]:
         """The models in a warehouse without rows, and the settings that the reference needs to agree with them."""
