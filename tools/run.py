@@ -59,8 +59,9 @@ MOST_UNLISTED_NAMES = """
 class Outcome:
     """How dbt ended: its exit code, the causes of a failure and the warnings, a line for each node.
 
-    `tests` are those that found rows (unique_id: name), in the run that dbt calls `invocation`; `short` says what lacked
-    memory or disk ("memory": what it was in words, and the message of each)."""
+    `tests` are those that found rows (unique_id: name), in the run that dbt calls `invocation`. `short` has, for
+    "memory" and "disk", what lacked it: in words, and the message.
+    """
 
     code: int = 0
     causes: dict[str, str] = field(default_factory=dict)

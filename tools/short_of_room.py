@@ -27,7 +27,8 @@ def short_of(kind: str, message: str, what: str, env: dict[str, str]) -> str:
     """One line: what was short, what met it, and what to do. `what` is in words; `env` names the run's folders."""
     if kind == "memory":
         if limit := env.get("MEMORY_LIMIT"):
-            return f"memory: {what} needs more than MEMORY_LIMIT={limit}: set it higher, or leave it out; then run again"
+            more = "set it higher, or leave it out; then run again"
+            return f"memory: {what} needs more than MEMORY_LIMIT={limit}: {more}"
         return (
             f"memory: {what} needs more than is free on this machine: end other programs, or set MEMORY_LIMIT to what "
             "is free, so that the rest is kept on disk; then run again"
@@ -37,7 +38,8 @@ def short_of(kind: str, message: str, what: str, env: dict[str, str]) -> str:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if "File too large" in message:
-        return f"disk: {what} needs a larger file in {folder} than this account may write: raise `ulimit -f`; then run again"
+        raised = "raise `ulimit -f`; then run again"
+        return f"disk: {what} needs a larger file in {folder} than this account may write: {raised}"
     free = shutil.disk_usage(folder).free / 1e6
     # A full disk may have room again by now: what did not fit was given back.
     return f"disk: no room for {what} ({free:,.0f} MB are free now): free space where {folder} is; then run again"
@@ -57,8 +59,8 @@ def said(error: Exception, what: str, env: dict[str, str]) -> str:
     if kind := lacking(message):
         return short_of(kind, message, what, env)
     if holder := re.search(r"Conflicting lock is held in (.*?) \(PID (\d+)\)", message):
-        program, process = Path(holder.group(1)).name, holder.group(2)
-        return f"{env['WAREHOUSE']} was opened by another program meanwhile ({program}, process {process}): run again when that ended"
+        other = f"another program meanwhile ({Path(holder.group(1)).name}, process {holder.group(2)})"
+        return f"{env['WAREHOUSE']} was opened by {other}: run again when that ended"
     line = message.strip().partition("\n")[0]
     # What an engine quotes may be a person's id; what the system quotes is a file.
     return line if isinstance(error, OSError) else re.sub(r"'[^']*'|(?<=value )\"[^\"]*\"", "'...'", line)
