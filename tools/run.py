@@ -153,10 +153,6 @@ def build(console: Console, env: dict[str, str]) -> Outcome:
         outcome.code = dbt.wait()
     finally:
         end(dbt)
-    for kind, found in outcome.short.items():
-        what, message = found[0]
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        outcome.causes[kind] = short_of(kind, message, what + more, env)
     if outcome.code == -signal.SIGKILL:
         outcome.causes["dbt"] = (
             "memory: dbt was killed, as a machine does that has no memory left: set MEMORY_LIMIT to what is free "
@@ -212,7 +208,7 @@ def note(event: dict, info: dict, outcome: Outcome) -> None:
         if kind := lacking(event["exc"]):
             setting = re.search(r"\b(RAW_DATA|TAXONOMY): ", event["exc"])
             what = f"reading {setting.group(1)}" if setting else "dbt's own files"
-            outcome.short.setdefault(kind, []).append((what, event["exc"]))
+            lacks(outcome, kind, what, event["exc"])
         else:
             outcome.causes["dbt"] = cause(event["exc"])
     elif info["name"] == "LogTestResult" and event["status"] in ("fail", "warn"):
@@ -230,9 +226,18 @@ def note(event: dict, info: dict, outcome: Outcome) -> None:
             kind = next(iter(outcome.short), None)
         if kind:
             what = f"{event['node_info']['resource_type']} {node}"
-            outcome.short.setdefault(kind, []).append((what, event["msg"]))
+            lacks(outcome, kind, what, event["msg"])
             return
         outcome.causes.setdefault(node, f"{event['node_info']['resource_type']} {node} failed: {cause(event['msg'])}")
+
+
+def lacks(outcome: Outcome, kind: str, what: str, message: str) -> None:
+    """Adds what lacked memory or disk to the one line about it, which is about the first of them."""
+    found = outcome.short.setdefault(kind, [])
+    found.append((what, message))
+    (first, said_of_it), *others = found
+    more = f" (and {len(others)} more)" if others else ""
+    outcome.causes[kind] = short_of(kind, said_of_it, first + more, environment())
 
 
 def name_rows(outcome: Outcome, env: dict[str, str]) -> None:
