@@ -9,10 +9,13 @@ keeps what it held.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 import duckdb
+from one_run import one_after_the_other
+
 
 def publish(warehouse: Path) -> Path:
     """Copies schema marts of `warehouse`, which nobody may be writing, and gives the folder that readers open. Raises
@@ -20,25 +23,48 @@ def publish(warehouse: Path) -> Path:
     link = warehouse.parent / "published"
     if link.exists() and not link.is_symlink():
         raise FileExistsError(0, "is in the way; move it, so that the marts can be published there", str(link))
-    known = {folder for folder in link.parent.glob(f".{link.name}-*") if folder.is_dir()}
-    number = 1 + max((int(folder.name.rpartition("-")[2]) for folder in known), default=0)
-    folder = link.with_name(f".{link.name}-{number}")
-    folder.mkdir()
-    try:
-        copy_marts(warehouse, folder)
-        change(link, folder)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    # The one before stays for readers who are just about to open it.
-    for old in sorted(known, key=lambda found: int(found.name.rpartition("-")[2]))[:-1]:
-        shutil.rmtree(old, ignore_errors=True)
+    # One at a time: what another one is writing would look like what a dead one left, which is deleted below.
+    with one_after_the_other(link.parent):
+        before = os.readlink(link) if link.is_symlink() else None
+        folder = new_folder(link)
+        try:
+            copy_marts(warehouse, folder)
+            change(link, folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        # The one before stays for readers who are just about to open it.
+        for old in folders_of(link).values():
+            if old.name not in (before, folder.name):
+                shutil.rmtree(old, ignore_errors=True)
     return link
+
+
+def folders_of(link: Path) -> dict[int, Path]:
+    """The folders that publish() made, by their number: what readers see, saw before, or never saw."""
+    found = {folder: re.fullmatch(rf"\.{link.name}-(\d+)", folder.name) for folder in link.parent.iterdir()}
+    return {int(match[1]): folder for folder, match in found.items() if match}
+
+
+def new_folder(link: Path) -> Path:
+    """Makes the folder with the next number, which is nobody else's."""
+    while True:
+        folder = link.with_name(f".{link.name}-{1 + max(folders_of(link), default=0)}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            # Where locks do not work, another one was faster.
+            continue
+        return folder
 
 
 def copy_marts(warehouse: Path, folder: Path) -> None:
     """Writes marts.duckdb and a Parquet file a mart into the folder."""
     with duckdb.connect() as connection:
+        if limit := os.environ.get("MEMORY_LIMIT"):
+            connection.execute(f"set memory_limit = {quoted(limit)}")
+        # What does not fit goes with the folder if this ends badly; DuckDB removes it when all went well.
+        connection.execute(f"set temp_directory = {quoted(folder / '.tmp')}")
         # By its own name, which its views carry.
         source = '"' + warehouse.stem.replace('"', '""') + '"'
         connection.execute(f"attach {quoted(warehouse)} as {source} (read_only)")

@@ -20,10 +20,13 @@ from pathlib import Path
 
 import duckdb
 import yaml
+from failing_rows import keep_failing_rows
+from one_run import Busy, only_run
 from publish import publish
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from short_of_room import AFTERWARDS, lacking, said, short_of
 
 PROJECT = Path(__file__).resolve().parent.parent
 # An attribute set may have a value for every country: the largest are shown, the marts have them all.
@@ -54,11 +57,18 @@ MOST_UNLISTED_NAMES = """
 
 @dataclass
 class Outcome:
-    """How dbt ended: its exit code, the causes of a failure and the warnings, a line for each node."""
+    """How dbt ended: its exit code, the causes of a failure and the warnings, a line for each node.
+
+    `tests` are those that found rows (unique_id: name), in the run that dbt calls `invocation`. `short` has, for
+    "memory" and "disk", what lacked it: in words, and the message.
+    """
 
     code: int = 0
     causes: dict[str, str] = field(default_factory=dict)
     warnings: dict[str, str] = field(default_factory=dict)
+    tests: dict[str, str] = field(default_factory=dict)
+    invocation: str = ""
+    short: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
 
 
 def main() -> int:
@@ -68,21 +78,16 @@ def main() -> int:
     env = environment()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        outcome = build(console, env)
-        name_health_rows(outcome, Path(env["WAREHOUSE"]))
-        if outcome.code == 0:
-            show_summary(console, Path(env["WAREHOUSE"]))
-            published = publish(Path(env["WAREHOUSE"]))
-            seconds = time.monotonic() - began
-            where = f"Tables: schema marts in {env['WAREHOUSE']}"
-            console.print(f"Built and tested in {seconds:.0f} s. {where}", soft_wrap=True, markup=False)
-            console.print(f"For BI: {published}/marts.duckdb, and a Parquet file a mart", soft_wrap=True, markup=False)
+        with only_run(Path(env["WAREHOUSE"])):
+            outcome = build(console, env)
+            name_rows(outcome, env)
+            if outcome.code == 0:
+                finish(console, env, outcome, began)
     except KeyboardInterrupt:
         console.print("Stopped. What was built so far stays; the next run builds it all again.", style="red")
         return 130
-    except (OSError, duckdb.Error) as error:
-        console.print(f"Built and tested, but not published: {error}", style="red", markup=False, soft_wrap=True)
-        return 1
+    except Busy as busy:
+        outcome = Outcome(1, {"warehouse": str(busy)})
     for lines, style in ((outcome.warnings, "yellow"), (outcome.causes, "red")):
         for line in list(lines.values())[:MOST_CAUSES_SHOWN]:
             console.print(line, style=style, markup=False, soft_wrap=True)
@@ -94,6 +99,21 @@ def main() -> int:
     if outcome.code and published.exists():
         console.print(f"Readers still see the last good run: {published}", soft_wrap=True, markup=False)
     return 1 if outcome.code else 0
+
+
+def finish(console: Console, env: dict[str, str], outcome: Outcome, began: float) -> None:
+    """Prints the summary and publishes the marts. Where that cannot be done, the outcome says why."""
+    try:
+        show_summary(console, Path(env["WAREHOUSE"]))
+        published = publish(Path(env["WAREHOUSE"]))
+    except (OSError, duckdb.Error) as error:
+        outcome.code = 1
+        outcome.causes["publish"] = f"Built and tested, but not published: {said(error, 'the copy for readers', env)}"
+        return
+    seconds = time.monotonic() - began
+    where = f"Tables: schema marts in {env['WAREHOUSE']}"
+    console.print(f"Built and tested in {seconds:.0f} s. {where}", soft_wrap=True, markup=False)
+    console.print(f"For BI: {published}/marts.duckdb, and a Parquet file a mart", soft_wrap=True, markup=False)
 
 
 def environment() -> dict[str, str]:
@@ -133,6 +153,11 @@ def build(console: Console, env: dict[str, str]) -> Outcome:
         outcome.code = dbt.wait()
     finally:
         end(dbt)
+    if outcome.code == -signal.SIGKILL:
+        outcome.causes["dbt"] = (
+            "memory: dbt was killed, as a machine does that has no memory left: set MEMORY_LIMIT to what is free "
+            "(MEMORY_LIMIT=2GB); then run again"
+        )
     if outcome.code and not outcome.causes:
         outcome.causes["dbt"] = f"dbt ended with code {outcome.code}; see {env['DBT_LOG_PATH']}/dbt.log"
     return outcome
@@ -178,17 +203,55 @@ def events_of(dbt: subprocess.Popen[str]) -> Iterator[tuple[dict, dict]]:
 
 def note(event: dict, info: dict, outcome: Outcome) -> None:
     """Adds what an event says of a failure or a warning to the outcome."""
+    outcome.invocation = info.get("invocation_id", outcome.invocation)
     if info["name"] == "MainEncounteredError":
-        outcome.causes["dbt"] = cause(event["exc"])
+        if kind := lacking(event["exc"]):
+            setting = re.search(r"\b(RAW_DATA|TAXONOMY): ", event["exc"])
+            what = f"reading {setting.group(1)}" if setting else "dbt's own files"
+            lacks(outcome, kind, what, event["exc"])
+        else:
+            outcome.causes["dbt"] = cause(event["exc"])
     elif info["name"] == "LogTestResult" and event["status"] in ("fail", "warn"):
         node = event["node_info"]["node_name"]
         word, lines = ("failed", outcome.causes) if event["status"] == "fail" else ("warns", outcome.warnings)
         # What a unit test found is a table of differences, not a number of rows.
         rows = "" if event["node_info"]["resource_type"] == "unit_test" else f" ({event['num_failures']} rows)"
         lines[node] = f"test {node} {word}{rows}: look with dbt test --select {node}"
+        if rows:
+            outcome.tests[event["node_info"].get("unique_id", node)] = node
     elif info["name"] == "RunResultError":
         node = event["node_info"]["node_name"]
+        kind = lacking(event["msg"])
+        if not kind and AFTERWARDS in event["msg"]:
+            kind = next(iter(outcome.short), None)
+        if kind:
+            what = f"{event['node_info']['resource_type']} {node}"
+            lacks(outcome, kind, what, event["msg"])
+            return
         outcome.causes.setdefault(node, f"{event['node_info']['resource_type']} {node} failed: {cause(event['msg'])}")
+
+
+def lacks(outcome: Outcome, kind: str, what: str, message: str) -> None:
+    """Adds what lacked memory or disk to the one line about it, which is about the first of them."""
+    found = outcome.short.setdefault(kind, [])
+    found.append((what, message))
+    (first, said_of_it), *others = found
+    more = f" (and {len(others)} more)" if others else ""
+    outcome.causes[kind] = short_of(kind, said_of_it, first + more, environment())
+
+
+def name_rows(outcome: Outcome, env: dict[str, str]) -> None:
+    """Says in the line of each test where the rows are that it found, and what health found in lines of its own."""
+    target = Path(env.get("DBT_TARGET_PATH") or PROJECT / "target")
+    for name, where in keep_failing_rows(outcome.tests, outcome.invocation, target, env).items():
+        for lines in (outcome.causes, outcome.warnings):
+            if name in lines:
+                lines[name] = lines[name].replace(" rows)", f" rows, {where})", 1)
+    try:
+        name_health_rows(outcome, Path(env["WAREHOUSE"]))
+    except (OSError, duckdb.Error):
+        # The line of the test itself stays, which says that something was found.
+        pass
 
 
 def name_health_rows(outcome: Outcome, warehouse: Path) -> None:

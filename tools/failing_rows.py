@@ -1,0 +1,114 @@
+"""Keeps the rows of tests that failed or warned, in schema `test_failures` of the warehouse.
+
+dbt's own `--store-failures` writes a table for every test on every run. Here a test that passes costs nothing: the
+query of one that did not is run once more. The rows may hold ids of people: they are in the warehouse alone, never in
+what is published, and they go as soon as the test passes.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import duckdb
+from short_of_room import said
+
+SCHEMA = "test_failures"
+MOST_ROWS = 1_000
+
+
+def keep_failing_rows(found: dict[str, str], invocation: str, target: Path, env: dict[str, str]) -> dict[str, str]:
+    """Stores the rows of the tests in `found` (unique_id: name) and drops those of tests that pass now or are gone.
+
+    Gives for each name where its rows are, in words, or why they are not stored. `invocation` is dbt's id of the run
+    whose results `target` has to hold. It raises nothing: what the tests found has to be told in any case.
+    """
+    try:
+        results = results_of(invocation, target)
+        # What did not run now has not been refuted.
+        kept = {name_of(result) for result in results.values() if result["status"] in ("skipped", "error")}
+        if not found and not stored(env["WAREHOUSE"]) - kept:
+            return {}
+        with duckdb.connect(env["WAREHOUSE"]) as connection:
+            prepare(connection, env.get("MEMORY_LIMIT"))
+            forget(connection, kept - set(found.values()))
+            return {name: keep(connection, name, results.get(test), env) for test, name in found.items()}
+    except (OSError, ValueError, KeyError, duckdb.Error) as error:
+        return {name: f"not stored: {said(error, 'storing them', env)}" for name in found.values()}
+
+
+def results_of(invocation: str, target: Path) -> dict[str, dict]:
+    """What dbt left of each test, by its unique_id. Raises ValueError where that is of another run."""
+    left = json.loads((target / "run_results.json").read_text("utf-8"))
+    if left["metadata"]["invocation_id"] != invocation:
+        raise ValueError(f"{target}/run_results.json is of another run")
+    return {result["unique_id"]: result for result in left["results"] if result["unique_id"].startswith("test.")}
+
+
+def name_of(result: dict) -> str:
+    """The name of a test: the third part of test.<project>.<name>.<hash>."""
+    return result["unique_id"].split(".")[2]
+
+
+def stored(warehouse: str) -> set[str]:
+    """The tests whose rows are there."""
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        return tables(connection)
+
+
+def tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The tables of the schema."""
+    listed = f"select table_name from information_schema.tables where table_schema = '{SCHEMA}'"
+    return {name for (name,) in connection.execute(listed).fetchall()}
+
+
+def prepare(connection: duckdb.DuckDBPyConnection, memory_limit: str | None) -> None:
+    """Sets what profiles.yml sets for dbt, which ran the same queries."""
+    connection.execute("set TimeZone = 'UTC'")
+    if memory_limit:
+        connection.execute(f"set memory_limit = {text(memory_limit)}")
+
+
+def forget(connection: duckdb.DuckDBPyConnection, kept: set[str]) -> None:
+    """Drops every table but those in `kept`, and the schema with the last one."""
+    before = tables(connection)
+    for name in before - kept:
+        connection.execute(f"drop table {SCHEMA}.{quoted(name)}")
+    if before and not before & kept:
+        connection.execute(f"drop schema {SCHEMA}")
+
+
+def keep(connection: duckdb.DuckDBPyConnection, name: str, result: dict | None, env: dict[str, str]) -> str:
+    """Stores what the query of a test gives, and says how much of it is where, or why it is not."""
+    table = f"{SCHEMA}.{quoted(name)}"
+    sql = (result or {}).get("compiled_code")
+    if not sql:
+        return "not stored: dbt left no query of it"
+    try:
+        connection.execute(f"create schema if not exists {SCHEMA}")
+        connection.execute("begin")
+        query = f"select * from (\n{sql}\n) limit {MOST_ROWS + 1}"
+        connection.execute(f"create table {table} as {query}")
+        ((rows,),) = connection.execute(f"select count(*) from {table}").fetchall()
+        cut = rows > MOST_ROWS
+        if cut:
+            connection.execute(f"delete from {table} where rowid = (select max(rowid) from {table})")
+        connection.execute("commit")
+    except duckdb.Error as error:
+        try:
+            connection.execute("rollback")
+        except duckdb.Error:
+            # It had ended before.
+            pass
+        return f"not stored: {said(error, 'storing them', env)}"
+    return f"{MOST_ROWS:,} of them in {SCHEMA}.{name}" if cut else f"see {SCHEMA}.{name}"
+
+
+def quoted(name: str) -> str:
+    """A name as SQL takes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """A text as SQL takes it."""
+    return "'" + value.replace("'", "''") + "'"
