@@ -16,7 +16,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -170,7 +170,9 @@ def show_raw_tables(
                     check_as_of(conn, as_of, zone)
         conn.execute("commit")
     except BaseException:
-        conn.execute("rollback")
+        # Where the commit itself failed (a full disk) there is nothing to roll back, and that is what has to be said.
+        with suppress(duckdb.Error):
+            conn.execute("rollback")
         raise
 
 
@@ -251,6 +253,9 @@ def one_line(item: Input) -> Iterator[None]:
         raise BadInput(f"{item.setting}: {error}") from None
     except OSError as error:
         raise BadInput(f"{item.setting}: {error.filename or item.shown} cannot be read: {error.strerror}") from None
+    except duckdb.OutOfMemoryException:
+        # Nothing is wrong with the file.
+        raise
     except duckdb.Error as error:
         raise BadInput(f"{item.setting}: {reason_of(error, item)}; mend the file, or its ending") from None
 
