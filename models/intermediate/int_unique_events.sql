@@ -26,14 +26,14 @@ with delivered_once as (
         properties,
         source_file,
         {{ local_date('event_at') }} as event_date
-    from {{ ref('stg_events') }} as events
+    from {{ ref('stg_events') }}
     where
-        not exists (
-            select 1
+        -- Not as `not exists`: DuckDB would first collect all ids and times there are.
+        ({{ hash64('event_id') }}, {{ local_date('event_at') }}) not in (
+            select
+                repeated.event_id_hash,
+                repeated.event_date
             from {{ ref('int_first_deliveries') }} as repeated
-            where
-                {{ hash64('events.event_id') }} = repeated.event_id_hash
-                and {{ local_date('events.event_at') }} = repeated.event_date
         )
 
 ),

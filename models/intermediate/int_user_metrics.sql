@@ -18,32 +18,16 @@ people as (
 
 ),
 
--- The days up to each as-of date, as they are known at it.
-user_days as (
+-- A person's day may have several rows: a row a device, and where traits changed. What is counted in days goes over
+-- them first; what is summed does not have to.
+active_days as (
 
     select
         as_of_dates.as_of_date,
         user_days.person_key,
-        user_days.event_date,
         {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} as days_ago,
-        sum(user_days.events) as events,
-        sum(user_days.sessions) as sessions,
-        sum(user_days.session_seconds) as session_seconds,
-        max(
-            case
-                when user_days.events > 0 and event_traits.device_type in ('mobile', 'tablet') then 1 else 0
-            end
-        ) as is_mobile_active,
-        max(case when user_days.events > 0 and event_traits.device_type = 'desktop' then 1 else 0 end)
-            as is_desktop_active,
-        sum(user_days.revenue) as revenue,
-        max(user_days.last_purchase_at) as last_purchase_at,
-        max(user_days.last_add_to_cart_at) as last_add_to_cart_at,
-        max(user_days.last_checkout_start_at) as last_checkout_start_at,
-        sum(user_days.support_contacts) as support_contacts,
-        sum(user_days.support_views) as support_views,
-        sum(user_days.errors) as errors,
-        sum(user_days.searches) as searches
+        max(case when event_traits.device_type in ('mobile', 'tablet') then 1 else 0 end) as is_mobile_active,
+        max(case when event_traits.device_type = 'desktop' then 1 else 0 end) as is_desktop_active
     from {{ ref('int_user_days') }} as user_days
     inner join {{ ref('int_event_traits') }} as event_traits
         on user_days.traits_key = event_traits.traits_key
@@ -52,7 +36,41 @@ user_days as (
             user_days.event_date <= as_of_dates.as_of_date
             and user_days.known_from <= as_of_dates.as_of_date
             and as_of_dates.as_of_date < user_days.known_to
-    group by as_of_dates.as_of_date, user_days.person_key, user_days.event_date
+    where user_days.events > 0
+    group by as_of_dates.as_of_date, user_days.person_key, days_ago
+
+),
+
+activity as (
+
+    select
+        as_of_date,
+        person_key,
+        max(days_ago) as days_since_first_active,
+        min(days_ago) as days_since_last_active,
+        {{ second_smallest('days_ago') }} as days_since_second_last_active,
+        count(case when days_ago < 7 then 1 end) as active_days_7d,
+        count(case when days_ago < 28 then 1 end) as active_days_28d,
+        count(*) as active_days_lifetime,
+        count(case when is_mobile_active = 1 and days_ago < 90 then 1 end) as mobile_active_days_90d,
+        count(case when is_desktop_active = 1 and days_ago < 90 then 1 end) as desktop_active_days_90d
+    from active_days
+    group by as_of_date, person_key
+
+),
+
+user_days as (
+
+    select
+        as_of_dates.as_of_date,
+        {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} as days_ago,
+        user_days.*
+    from {{ ref('int_user_days') }} as user_days
+    inner join as_of_dates
+        on
+            user_days.event_date <= as_of_dates.as_of_date
+            and user_days.known_from <= as_of_dates.as_of_date
+            and as_of_dates.as_of_date < user_days.known_to
 
 ),
 
@@ -61,14 +79,6 @@ totals as (
     select
         as_of_date,
         person_key,
-        max(case when events > 0 then days_ago end) as days_since_first_active,
-        min(case when events > 0 then days_ago end) as days_since_last_active,
-        {{ second_smallest('case when events > 0 then days_ago end') }} as days_since_second_last_active,
-        count(case when events > 0 and days_ago < 7 then 1 end) as active_days_7d,
-        count(case when events > 0 and days_ago < 28 then 1 end) as active_days_28d,
-        count(case when events > 0 then 1 end) as active_days_lifetime,
-        count(case when is_mobile_active = 1 and days_ago < 90 then 1 end) as mobile_active_days_90d,
-        count(case when is_desktop_active = 1 and days_ago < 90 then 1 end) as desktop_active_days_90d,
         sum(case when days_ago < 7 then sessions else 0 end) as sessions_7d,
         sum(case when days_ago < 28 then sessions else 0 end) as sessions_28d,
         sum(sessions) as sessions_lifetime,
@@ -225,13 +235,13 @@ final as (
         totals.as_of_date,
         people.user_id,
 
-        totals.days_since_first_active,
-        totals.days_since_last_active,
-        totals.days_since_second_last_active - totals.days_since_last_active
+        activity.days_since_first_active,
+        activity.days_since_last_active,
+        activity.days_since_second_last_active - activity.days_since_last_active
             as days_between_last_two_active_days,
-        cast(totals.active_days_7d as integer) as active_days_7d,
-        cast(totals.active_days_28d as integer) as active_days_28d,
-        cast(totals.active_days_lifetime as integer) as active_days_lifetime,
+        cast(activity.active_days_7d as integer) as active_days_7d,
+        cast(activity.active_days_28d as integer) as active_days_28d,
+        cast(activity.active_days_lifetime as integer) as active_days_lifetime,
         cast(totals.sessions_7d as integer) as sessions_7d,
         cast(totals.sessions_28d as integer) as sessions_28d,
         cast(totals.sessions_lifetime as integer) as sessions_lifetime,
@@ -240,8 +250,8 @@ final as (
             (totals.session_seconds_28d + coalesce(carried.carried_session_seconds_28d, 0))
             / nullif(totals.sessions_28d, 0) / 60, 0
         ) as avg_session_minutes_28d,
-        cast(totals.mobile_active_days_90d as integer) as mobile_active_days_90d,
-        cast(totals.desktop_active_days_90d as integer) as desktop_active_days_90d,
+        cast(activity.mobile_active_days_90d as integer) as mobile_active_days_90d,
+        cast(activity.desktop_active_days_90d as integer) as desktop_active_days_90d,
 
         cast(coalesce(buyers.purchase_days_28d, 0) as integer) as purchase_days_28d,
         cast(coalesce(buyers.purchase_days_365d, 0) as integer) as purchase_days_365d,
@@ -282,9 +292,11 @@ final as (
         traits.language,
         traits.device_type,
         traits.channel
-    from totals
+    from activity
     inner join people
-        on totals.person_key = people.person_key
+        on activity.person_key = people.person_key
+    inner join totals
+        on activity.as_of_date = totals.as_of_date and activity.person_key = totals.person_key
     left join carried
         on totals.as_of_date = carried.as_of_date and totals.person_key = carried.person_key
     left join buyers
@@ -293,7 +305,6 @@ final as (
         on totals.as_of_date = last_nps.as_of_date and totals.person_key = last_nps.person_key
     left join traits
         on totals.as_of_date = traits.as_of_date and totals.person_key = traits.person_key
-    where totals.active_days_lifetime > 0
 
 )
 
