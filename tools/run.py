@@ -31,12 +31,14 @@ MOST_SEGMENTS_SHOWN = 12
 MOST_CAUSES_SHOWN = 10
 # What dbt tells of this test is a number of rows; which they are stands in the mart that it tests.
 HEALTH_TEST = "segment_health_is_ok"
-HEALTH_ROWS = """
+# The day that the marts answer for; fct_segment_daily may have later ones, where somebody asked for a day of the past.
+LATEST = "(select max(as_of_date) from intermediate.int_as_of_dates)"
+HEALTH_ROWS = f"""
     select check_name, status, value, previous_value, limit_value,
         string_agg(case segment when 'all' then segment_set else segment_set || ' / ' || segment end, ', '
             order by segment_set, segment)
     from marts.fct_segment_health
-    where status <> 'ok' and as_of_date = (select max(as_of_date) from intermediate.int_as_of_dates)
+    where status <> 'ok' and as_of_date = {LATEST}
     group by all
     order by check_name, 6
 """
@@ -255,11 +257,11 @@ def show_summary(console: Console, warehouse: Path) -> None:
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         as_of_date, people = connection.execute(
             "select as_of_date, members from marts.fct_segment_daily where segment_set = 'all' "
-            "order by as_of_date desc limit 1"
+            f"and as_of_date = {LATEST}"
         ).fetchone() or (None, 0)
         sizes = connection.execute(
             "select segment_set, segment, members, share from marts.fct_segment_daily "
-            "where segment_set <> 'all' and as_of_date = (select max(as_of_date) from marts.fct_segment_daily) "
+            f"where segment_set <> 'all' and as_of_date = {LATEST} "
             "order by segment_set, members desc, segment"
         ).fetchall()
         health = connection.execute(

@@ -1,0 +1,79 @@
+-- Which days this run writes history for: those of int_as_of_dates on which a segment was not evaluated before, or all
+-- of them in a restatement. An attribute set is evaluated as a whole (segment `all`): its values are in the data.
+{%- set wanted = env_var('EVALUATE_SET', '') %}
+with as_of_dates as (
+
+    select * from {{ ref('int_as_of_dates') }}
+
+),
+
+evaluations as (
+
+    select * from {{ source('runs', 'evaluations') }}
+
+),
+
+segments as (
+
+    select
+        'all' as segment_set,
+        'all' as segment
+    {%- for set in segment_sets() if not wanted or set.name == wanted %}
+    {%- for segment in set.segments %}
+
+    union all
+
+    select
+        '{{ set.name }}',
+        '{{ segment.name or "all" }}'
+    {%- endfor %}
+    {%- endfor %}
+
+),
+
+-- Counted now: it cannot be told later who was in the population of a set without being in a segment of it.
+populations as (
+
+    select
+        as_of_date,
+        'all' as segment_set,
+        count(*) as people
+    from {{ ref('int_user_metrics') }}
+    group by as_of_date
+    {%- for set in segment_sets() %}
+
+    union all
+
+    select
+        as_of_date,
+        '{{ set.name }}' as segment_set,
+        count(*) as people
+    from {{ ref('seg_' ~ set.name) }}
+    group by as_of_date
+    {%- endfor %}
+
+),
+
+final as (
+
+    select
+        as_of_dates.as_of_date,
+        segments.segment_set,
+        segments.segment,
+        coalesce(populations.people, 0) as people
+    from as_of_dates
+    cross join segments
+    left join populations
+        on as_of_dates.as_of_date = populations.as_of_date and segments.segment_set = populations.segment_set
+    {%- if not env_var('RESTATE', '') %}
+    left join evaluations
+        on
+            as_of_dates.as_of_date = evaluations.as_of_date
+            and segments.segment_set = evaluations.segment_set
+            and segments.segment = evaluations.segment
+    where evaluations.as_of_date is null
+    {%- endif %}
+
+)
+
+select * from final
