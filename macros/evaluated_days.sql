@@ -35,6 +35,11 @@
     {%- set history = graph.nodes.values() | selectattr('name', 'equalto', 'fct_segment_membership_history') | first %}
     {%- if not adapter.get_relation(history.database, history.schema, history.alias) %}
     delete from runs.evaluations;
+    {%- elif not adapter.get_relation(history.database, 'runs', 'evaluations') %}
+        {%- do exceptions.raise_compiler_error(
+            "runs.evaluations is gone, which says on which days " ~ history.name ~ " was written; bring it back, or "
+            ~ "drop that table, too, to begin a new history"
+        ) -%}
     {%- endif %}
     {%- endif -%}
 {% endmacro %}

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import duckdb
 import yaml
+from history import Refused, what_is_known
 from publish import publish
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -70,6 +71,10 @@ def main() -> int:
     env = environment()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if is_long_pause(env):
+            command = [sys.executable, str(PROJECT / "tools" / "backfill.py"), "catch-up"]
+            if code := subprocess.run(command, env=env).returncode:
+                return code
         outcome = build(console, env)
         name_health_rows(outcome, Path(env["WAREHOUSE"]))
         if outcome.code == 0:
@@ -107,6 +112,17 @@ def environment() -> dict[str, str]:
         if env.get(name):
             env[name] = os.path.abspath(env[name])
     return env
+
+
+def is_long_pause(env: dict[str, str]) -> bool:
+    """Whether so many days may have been missed that they cannot be evaluated at once."""
+    try:
+        known = what_is_known(Path(env["WAREHOUSE"]))
+        newest = date.fromisoformat(env["AS_OF"]) if env.get("AS_OF") else date.today()
+    except (Refused, ValueError, duckdb.Error):
+        # No history yet; or dbt says better what is wrong.
+        return False
+    return (newest - known.last_evaluated).days > known.days_a_step
 
 
 # Building

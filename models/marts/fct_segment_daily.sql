@@ -108,7 +108,7 @@ evaluated as (
 
 ),
 
--- Of a segment that the project no longer has, the day on which all left was not evaluated any more, and counts here.
+-- Every turn is on an evaluated day. Joined from both sides nevertheless, so that none can be left out of the sum.
 points as (
 
     select
@@ -171,8 +171,8 @@ past as (
         members_left,
         members - members_entered + members_left as members_before
     from added_up
-    -- A value that nobody has any more is no segment of that day.
-    where is_flag = 1 or (is_flag = 0 and members > 0)
+    -- No segment of that day is what the project no longer had, and a value that nobody has any more.
+    where people is not null and (is_flag = 1 or members > 0)
 
     union all
 

@@ -11,7 +11,6 @@
     on_schema_change='fail',
     post_hook='{{ record_evaluations() }}',
 ) }}
-{%- set sets = segment_sets() %}
 with members as (
 
     select
@@ -57,32 +56,6 @@ evaluations as (
 
 ),
 
-as_of_dates as (
-
-    select * from {{ ref('int_as_of_dates') }}
-
-),
-
--- What the project no longer has ends with the first new day. A backfill leaves the past as it was written.
-removed as (
-
-    select distinct
-        segment_set,
-        evaluated_as
-    from stays
-    where
-        valid_to is null
-        {%- if range_to_evaluate() %}
-        and 1 = 0
-        {%- endif %}
-        {%- for set in sets %}
-        {%- for segment in set.segments %}
-        and not (segment_set = '{{ set.name }}' and evaluated_as = '{{ segment.name or "all" }}')
-        {%- endfor %}
-        {%- endfor %}
-
-),
-
 days as (
 
     select
@@ -91,16 +64,6 @@ days as (
         segment as evaluated_as
     from {{ ref('int_evaluations') }}
     where segment_set <> 'all'
-
-    union all
-
-    select
-        as_of_dates.as_of_date,
-        removed.segment_set,
-        removed.evaluated_as
-    from removed
-    inner join as_of_dates
-        on as_of_dates.as_of_date > (select max(evaluations.as_of_date) from evaluations)
 
 ),
 

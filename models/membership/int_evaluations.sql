@@ -54,7 +54,7 @@ populations as (
 
 ),
 
-final as (
+planned as (
 
     select
         as_of_dates.as_of_date,
@@ -73,6 +73,60 @@ final as (
             and segments.segment = evaluations.segment
     where evaluations.as_of_date is null
     {%- endif %}
+
+),
+
+last_evaluations as (
+
+    select
+        as_of_date,
+        segment_set,
+        segment,
+        people,
+        row_number() over (partition by segment_set, segment order by as_of_date desc) as nth_last
+    from evaluations
+    where segment_set <> 'all'
+
+),
+
+new_days as (
+
+    select min(as_of_date) as first_day
+    from as_of_dates
+    where as_of_date > (select max(evaluations.as_of_date) from evaluations)
+
+),
+
+-- What the project no longer has ends with the first new day: nobody is in it. Null tells that it was not defined.
+removed as (
+
+    select
+        new_days.first_day as as_of_date,
+        last_evaluations.segment_set,
+        last_evaluations.segment,
+        cast(null as bigint) as people
+    from last_evaluations
+    cross join new_days
+    where
+        last_evaluations.nth_last = 1
+        and last_evaluations.people is not null
+        and new_days.first_day is not null
+        {%- for set in segment_sets() %}
+        {%- for segment in set.segments %}
+        and not (
+            last_evaluations.segment_set = '{{ set.name }}'
+            and last_evaluations.segment = '{{ segment.name or "all" }}'
+        )
+        {%- endfor %}
+        {%- endfor %}
+
+),
+
+final as (
+
+    select * from planned
+    union all
+    select * from removed
 
 )
 
