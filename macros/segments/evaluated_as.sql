@@ -11,7 +11,11 @@
     end
 {%- endmacro %}
 
-{#- The names of the exclusive sets, as a list for `in`. -#}
-{% macro exclusive_set_names() -%}
-    ('{{ segment_sets() | selectattr('overlap', 'equalto', 'exclusive') | map(attribute='name') | join("', '") }}')
+{#- The names of the exclusive sets, as a list for `in`; of those that cover their population, where that is asked. -#}
+{% macro exclusive_set_names(coverage=none) -%}
+    {%- set names = [] -%}
+    {%- for set in segment_sets() if set.overlap == 'exclusive' and coverage in (none, set.coverage) -%}
+        {%- do names.append(set.name) -%}
+    {%- endfor -%}
+    ('{{ names | join("', '") }}')
 {%- endmacro %}

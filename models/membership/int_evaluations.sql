@@ -76,6 +76,28 @@ planned as (
 
 ),
 
+{% if env_var('RESTATE', '') -%}
+-- What the project no longer has is not in a range that is written again by its definitions of now.
+removed as (
+
+    select
+        as_of_dates.as_of_date,
+        evaluations.segment_set,
+        evaluations.segment,
+        cast(null as bigint) as people
+    from evaluations
+    inner join as_of_dates
+        on evaluations.as_of_date = as_of_dates.as_of_date
+    left join segments
+        on evaluations.segment_set = segments.segment_set and evaluations.segment = segments.segment
+    where
+        segments.segment is null
+        {%- if wanted %}
+        and evaluations.segment_set = '{{ wanted }}'
+        {%- endif %}
+
+),
+{%- else -%}
 last_evaluations as (
 
     select
@@ -85,7 +107,6 @@ last_evaluations as (
         people,
         row_number() over (partition by segment_set, segment order by as_of_date desc) as nth_last
     from evaluations
-    where segment_set <> 'all'
 
 ),
 
@@ -107,20 +128,16 @@ removed as (
         cast(null as bigint) as people
     from last_evaluations
     cross join new_days
+    left join segments
+        on last_evaluations.segment_set = segments.segment_set and last_evaluations.segment = segments.segment
     where
-        last_evaluations.nth_last = 1
+        segments.segment is null
+        and last_evaluations.nth_last = 1
         and last_evaluations.people is not null
         and new_days.first_day is not null
-        {%- for set in segment_sets() %}
-        {%- for segment in set.segments %}
-        and not (
-            last_evaluations.segment_set = '{{ set.name }}'
-            and last_evaluations.segment = '{{ segment.name or "all" }}'
-        )
-        {%- endfor %}
-        {%- endfor %}
 
 ),
+{%- endif %}
 
 final as (
 
