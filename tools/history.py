@@ -15,7 +15,7 @@ import duckdb
 PROJECT = Path(__file__).resolve().parent.parent
 # Rows of the models that have one a person (or a half hour of one) and day: what a step may hold in memory.
 MOST_METRICS_ROWS = 2_000_000
-MOST_HALF_HOURS = 20_000_000
+MOST_HALF_HOURS = 5_000_000
 
 
 class Refused(Exception):

@@ -166,13 +166,34 @@ differences as {{ materialized() }} (
 
 ),
 
+-- The first day of all: everybody is new, and nothing has to be spliced.
+first_stays as (
+
+    select
+        user_id,
+        segment_set,
+        segment,
+        as_of_date as valid_from,
+        cast(null as date) as valid_to
+    from differences
+    where (select count(*) from evaluations) = 0
+
+),
+
+to_splice as (
+
+    select * from differences
+    where (select count(*) from evaluations) > 0
+
+),
+
 changed_keys as (
 
     select distinct
         user_id,
         segment_set,
         segment
-    from differences
+    from to_splice
 
 ),
 
@@ -219,7 +240,7 @@ steps as (
         segment,
         as_of_date as turned_on,
         step
-    from differences
+    from to_splice
 
     union all
 
@@ -229,7 +250,7 @@ steps as (
         segment,
         next_day as turned_on,
         -step as step
-    from differences
+    from to_splice
     where next_day is not null
 
 ),
@@ -277,6 +298,10 @@ final as (
             and changed_keys.segment_set = paired.segment_set
             and changed_keys.segment = paired.segment
             and paired.step = 1
+
+    union all
+
+    select * from first_stays
 
 )
 

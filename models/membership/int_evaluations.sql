@@ -1,15 +1,20 @@
 -- Which days this run writes history for: those of int_as_of_dates on which a segment was not evaluated before, or all
 -- of them in a restatement. An attribute set is evaluated as a whole (segment `all`): its values are in the data.
 {%- set wanted = env_var('EVALUATE_SET', '') %}
-with as_of_dates as (
+with evaluations as (
 
-    select * from {{ ref('int_as_of_dates') }}
+    select * from {{ source('runs', 'evaluations') }}
 
 ),
 
-evaluations as (
+-- A history begins with one day: fct_segment_membership_history relies on it.
+as_of_dates as (
 
-    select * from {{ source('runs', 'evaluations') }}
+    select every_date.as_of_date
+    from {{ ref('int_as_of_dates') }} as every_date
+    where
+        every_date.as_of_date = (select max(latest.as_of_date) from {{ ref('int_as_of_dates') }} as latest)
+        or exists (select 1 from evaluations)
 
 ),
 
