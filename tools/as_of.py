@@ -57,7 +57,8 @@ def answer(warehouse: Path, text: str, folder: Path, console: Console) -> None:
         raise Refused(f"DATE: {asked} is before the first event ({known.first_event}); ask for that day or a later one")
     newest = max(known.latest, known.last_evaluated)
     if asked > newest:
-        raise Refused(f"DATE: {asked} is after the last day that was built ({newest}); ask for that day or an earlier one")
+        said = f"{asked} is after the last day that was built ({newest})"
+        raise Refused(f"DATE: {said}; ask for that day or an earlier one")
     shutil.rmtree(folder, ignore_errors=True)
     copy = copied(warehouse, folder / "copy")
     os.environ["WAREHOUSE"] = str(copy)
