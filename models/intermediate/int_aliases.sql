@@ -64,7 +64,7 @@ chains as (
         on
             chains.user_id = links.previous_id
             and chains.known_from < links.known_to
-            and links.known_from < chains.known_to
+            and chains.known_to > links.known_from
     where chains.steps < 100
 
 ),

@@ -1,5 +1,5 @@
--- The days that have to be built anew: something of theirs is not as it was when they were last built by a run that came
--- to its end. A table: what it says must not change while a run goes on.
+-- The days that have to be built anew: something of theirs is not as it was when they were last built by a run that
+-- came to its end. A table: what it says must not change while a run goes on.
 {{ config(materialized='table') }}
 
 with versions as (

@@ -1,5 +1,5 @@
--- What the stored rows of a day were, or would be, made from: one row a day and cause of a change. A stored day is built
--- anew when one of them differs from what it was built from (int_changed_days).
+-- What the stored rows of a day would be made from now: one row a day and cause of a change. A stored day is built anew
+-- when one of them differs from what it was built from (int_changed_days).
 with event_days as (
 
     select * from {{ ref('stg_event_days') }}

@@ -1,5 +1,6 @@
 -- The combinations of traits that events showed, with the hash by which the half hours know them: some hundred rows in
 -- place of four texts in each of millions.
+-- depends_on: {{ ref('int_changed_days') }}, {{ ref('stg_event_days') }}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -7,7 +8,9 @@
         ~ "(select traits_key from {{ ref('int_half_hours') }}){% endif %}",
 ) }}
 
-with changed_days as (
+with
+{% if is_incremental() -%}
+changed_days as (
 
     select distinct event_date
     from {{ ref('int_changed_days') }}
@@ -22,6 +25,7 @@ changed_files as (
 
 ),
 
+{% endif -%}
 combinations as (
 
     select distinct
@@ -53,7 +57,7 @@ final as (
     select * from keyed
     where
         traits_key in (select half_hours.traits_key from {{ ref('int_half_hours') }} as half_hours)
-        {%- if is_incremental() %}
+    {%- if is_incremental() %}
         and traits_key not in (select known.traits_key from {{ this }} as known)
         {%- endif %}
 

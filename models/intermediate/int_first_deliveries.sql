@@ -2,6 +2,7 @@
 -- each once a day. They are the few that int_unique_events may not take as they come. Counting 64-bit hashes of the ids
 -- finds them for less than ranking all events by id; ids that merely share a hash are told apart here, so the answer is
 -- exact.
+-- depends_on: {{ ref('int_days_nearby') }}, {{ ref('stg_event_days') }}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -9,7 +10,9 @@
         ~ "(select event_date from {{ ref('int_days_nearby') }} where days_off between -1 and 1){% endif %}",
 ) }}
 -- stg_events is named twice, not imported once: DuckDB would keep a shared CTE as a copy of all events.
-with days_to_read as (
+with
+{% if is_incremental() -%}
+days_to_read as (
 
     select distinct event_date
     from {{ ref('int_days_nearby') }}
@@ -32,6 +35,7 @@ files as (
 
 ),
 
+{% endif -%}
 repeated as (
 
     select {{ hash64('event_id') }} as event_id_hash
@@ -55,7 +59,7 @@ deliveries as (
     from {{ ref('stg_events') }}
     where
         {{ hash64('event_id') }} in (select repeated.event_id_hash from repeated)
-        {%- if is_incremental() %}
+    {%- if is_incremental() %}
         and source_file in (select files.source_file from files)
         and {{ local_date('event_at') }} in (select days_to_read.event_date from days_to_read)
         {%- endif %}
@@ -123,7 +127,7 @@ final as (
     from neighbours
     where
         (deliveries > 1 or days_since_used_before = 1 or days_until_used_again = 1)
-        {%- if is_incremental() %}
+    {%- if is_incremental() %}
         and event_date in (select days_to_build.event_date from days_to_build)
         {%- endif %}
 

@@ -1,6 +1,7 @@
 -- What each pair of ids did in each half hour: the one pass over the events, and all that later models know of them.
 -- Half hours, because two events of one half hour are never more than 30 minutes apart: sessions can be put together
 -- from these rows, exactly, for any identities and any as-of date, without sorting the events.
+-- depends_on: {{ ref('int_changed_days') }}, {{ ref('stg_event_days') }}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -8,7 +9,9 @@
         ~ "(select event_date from {{ ref('int_changed_days') }}){% endif %}",
 ) }}
 
-with changed_days as (
+with
+{% if is_incremental() -%}
+changed_days as (
 
     select distinct event_date
     from {{ ref('int_changed_days') }}
@@ -23,6 +26,7 @@ changed_files as (
 
 ),
 
+{% endif -%}
 events as (
 
     select * from {{ ref('int_events') }}

@@ -1,6 +1,7 @@
 -- Who is who: every pair of user_id and anonymous_id that was seen on an event, and since when.
 -- The half hours know the pairs by their hashes; the texts behind the hashes are looked up, for the pairs that are new,
 -- in the files that hold the day on which they were first seen.
+-- depends_on: {{ ref('stg_event_days') }}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -24,6 +25,7 @@ with pairs as (
 
 ),
 
+{% if is_incremental() -%}
 files as (
 
     select source_file
@@ -32,6 +34,7 @@ files as (
 
 ),
 
+{% endif -%}
 descriptors as (
 
     select

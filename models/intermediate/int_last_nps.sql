@@ -37,7 +37,7 @@ ranked as (
     left join aliases
         on
             feedback.user_id = aliases.previous_id
-            and aliases.known_from <= as_of_dates.as_of_date
+            and as_of_dates.as_of_date >= aliases.known_from
             and as_of_dates.as_of_date < aliases.known_to
     where feedback.kind = 'nps' and feedback.score between 0 and 10
 

@@ -1,4 +1,5 @@
--- Whose each pair of ids is, and from which as-of date to which: until a device is identified it is a person of its own.
+-- Whose each pair of ids is, and from which as-of date to which: until a device is identified it is a person of its
+-- own.
 {{ config(materialized='table') }}
 
 with identities as (
@@ -121,7 +122,7 @@ of_people as (
         on
             named.user_id = aliases.previous_id
             and named.known_from < aliases.known_to
-            and aliases.known_from < named.known_to
+            and named.known_to > aliases.known_from
 
 ),
 
@@ -195,7 +196,7 @@ final as (
             keyed.person_key = versions.person_key
             and keyed.device = versions.device
             and keyed.known_from <= versions.known_from
-            and versions.known_from < keyed.known_to
+            and keyed.known_to > versions.known_from
 
 )
 

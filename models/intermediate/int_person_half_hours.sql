@@ -13,7 +13,7 @@ people as (
         people.person_key
     from {{ ref('int_people') }} as people
     inner join {{ ref('int_as_of_dates') }} as as_of_dates
-        on people.known_from <= as_of_dates.as_of_date and as_of_dates.as_of_date < people.known_to
+        on people.known_from <= as_of_dates.as_of_date and people.known_to > as_of_dates.as_of_date
 
 ),
 

@@ -3,6 +3,7 @@
 -- sums over these rows, for any as-of date.
 -- Two kinds of rows are built anew: those of changed days and of the days after them, into which a session may go on,
 -- and those of persons who gained or lost a pair of ids (version_key).
+-- depends_on: {{ ref('int_days_nearby') }}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -11,7 +12,9 @@
         ~ "or version_key not in (select version_key from {{ ref('int_people') }}){% endif %}",
 ) }}
 
-with days_anew as (
+with
+{% if is_incremental() -%}
+days_anew as (
 
     select distinct event_date
     from {{ ref('int_days_nearby') }}
@@ -31,12 +34,11 @@ versions_anew as (
 
     select version_key
     from {{ ref('int_people') }}
-    {%- if is_incremental() %}
     where version_key not in (select known.version_key from {{ this }} as known)
-    {%- endif %}
 
 ),
 
+{% endif -%}
 spans as (
 
     select

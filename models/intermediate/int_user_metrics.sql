@@ -35,7 +35,7 @@ active_days as (
         on
             user_days.event_date <= as_of_dates.as_of_date
             and user_days.known_from <= as_of_dates.as_of_date
-            and as_of_dates.as_of_date < user_days.known_to
+            and user_days.known_to > as_of_dates.as_of_date
     where user_days.events > 0
     group by as_of_dates.as_of_date, user_days.person_key, days_ago
 
@@ -70,7 +70,7 @@ user_days as (
         on
             user_days.event_date <= as_of_dates.as_of_date
             and user_days.known_from <= as_of_dates.as_of_date
-            and as_of_dates.as_of_date < user_days.known_to
+            and user_days.known_to > as_of_dates.as_of_date
 
 ),
 
@@ -116,7 +116,7 @@ carried_days as (
             user_days.event_date <= as_of_dates.as_of_date
             and {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 28
             and user_days.known_from <= as_of_dates.as_of_date
-            and as_of_dates.as_of_date < user_days.known_to
+            and user_days.known_to > as_of_dates.as_of_date
     where user_days.carried_session_seconds > 0
     group by as_of_dates.as_of_date, user_days.person_key, device, user_days.event_date
 
@@ -135,7 +135,7 @@ first_starts as (
             user_days.event_date <= as_of_dates.as_of_date
             and {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 28
             and user_days.known_from <= as_of_dates.as_of_date
-            and as_of_dates.as_of_date < user_days.known_to
+            and user_days.known_to > as_of_dates.as_of_date
     where user_days.sessions > 0
     group by as_of_dates.as_of_date, user_days.person_key, device
 
@@ -174,7 +174,7 @@ purchase_days as (
         on
             user_days.event_date <= as_of_dates.as_of_date
             and user_days.known_from <= as_of_dates.as_of_date
-            and as_of_dates.as_of_date < user_days.known_to
+            and user_days.known_to > as_of_dates.as_of_date
     where user_days.purchases > 0
     group by as_of_dates.as_of_date, user_days.person_key, user_days.event_date
 

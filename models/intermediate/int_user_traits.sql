@@ -51,7 +51,7 @@ ranked_users as (
     left join aliases
         on
             users.user_id = aliases.previous_id
-            and aliases.known_from <= as_of_dates.as_of_date
+            and as_of_dates.as_of_date >= aliases.known_from
             and as_of_dates.as_of_date < aliases.known_to
 
 ),
@@ -70,7 +70,7 @@ sightings as (
         on
             user_days.event_date <= as_of_dates.as_of_date
             and user_days.known_from <= as_of_dates.as_of_date
-            and as_of_dates.as_of_date < user_days.known_to
+            and user_days.known_to > as_of_dates.as_of_date
     group by as_of_dates.as_of_date, user_days.person_key, user_days.traits_key
 
 ),

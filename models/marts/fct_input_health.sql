@@ -33,19 +33,23 @@ received_events as (
 
 ),
 
+counted as (
+
+    select
+        coalesce(sum(all_events), 0) as clean_events,
+        coalesce(sum(unlisted_events), 0) as unlisted_events,
+        coalesce(sum(unconverted_events), 0) as unconverted_events
+    from half_hours
+
+),
+
 totals as (
 
     select
         received_events.received as received_events,
         counted.*
     from received_events
-    cross join (
-        select
-            coalesce(sum(all_events), 0) as clean_events,
-            coalesce(sum(unlisted_events), 0) as unlisted_events,
-            coalesce(sum(unconverted_events), 0) as unconverted_events
-        from half_hours
-    ) as counted
+    cross join counted
 
 ),
 

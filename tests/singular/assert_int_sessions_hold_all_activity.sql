@@ -1,5 +1,5 @@
 -- The sessions of a person hold each of their activity events up to the as-of date once, and two sessions on one
--- device lie more than 30 minutes apart. The days of a person hold as many events, sessions and seconds as the sessions.
+-- device lie more than 30 minutes apart. The days of a person hold as many events, sessions and seconds as these.
 with sessions as (
 
     select * from {{ ref('int_sessions') }}
@@ -44,7 +44,7 @@ by_day as (
         on
             user_days.event_date <= as_of_dates.as_of_date
             and user_days.known_from <= as_of_dates.as_of_date
-            and as_of_dates.as_of_date < user_days.known_to
+            and user_days.known_to > as_of_dates.as_of_date
     group by as_of_dates.as_of_date, user_days.person_key
 
 ),
@@ -64,7 +64,7 @@ by_event as (
         on
             events.event_date <= as_of_dates.as_of_date
             and people.known_from <= as_of_dates.as_of_date
-            and as_of_dates.as_of_date < people.known_to
+            and people.known_to > as_of_dates.as_of_date
     where events.is_activity
     group by as_of_dates.as_of_date, people.person_key
 

@@ -14,7 +14,7 @@ with active as (
         on
             events.event_date <= as_of_dates.as_of_date
             and people.known_from <= as_of_dates.as_of_date
-            and as_of_dates.as_of_date < people.known_to
+            and people.known_to > as_of_dates.as_of_date
     where events.is_activity
 
 ),
