@@ -4,7 +4,6 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    on_schema_change='append_new_columns',
     pre_hook="{% if is_incremental() %}delete from {{ this }} where event_date in "
         ~ "(select event_date from {{ ref('int_changed_days') }}){% endif %}",
 ) }}
