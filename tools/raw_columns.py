@@ -57,8 +57,8 @@ def counted_by_parquet(
         f"select file_name, num_rows from parquet_file_metadata({path_list(files)})"
     ).fetchall():
         found[by_name[name], ""] = row_count
-    # Not known: a nested column, of which there are statistics of the parts, and one of which there are two. A text is empty in all rows where the first and
-    # the last of its values are.
+    # Not known: a nested column, of which there are statistics of the parts, and one that is there twice. A text is
+    # empty in all rows where the first and the last of its values are.
     statistics = (
         "select file_name, lower(split_part(path_in_schema, ', ', 1)) as column_name, "
         "sum(case when stats_min_value = '' and stats_max_value = '' then 0 "

@@ -262,7 +262,8 @@ def name_rows(outcome: Outcome, env: dict[str, str]) -> None:
         for lines in (outcome.causes, outcome.warnings):
             if name in lines:
                 lines[name] = lines[name].replace(" rows)", f" rows, {where})", 1)
-    for name_them in (name_health_rows, name_input_rows):
+    # What came in first: what became of it may follow from that.
+    for name_them in (name_input_rows, name_health_rows):
         try:
             name_them(outcome, Path(env["WAREHOUSE"]))
         except (OSError, duckdb.Error):
