@@ -1,11 +1,12 @@
 """Which files of events are new since the last run, and which event days they touch.
 
 A day's events are read again when a file that holds some of them came, changed or went: the days of all other files
-stay as they were built. Three tables of schema raw remember what was there:
+stay as they were built. Tables of schema raw remember what was there:
 
-    event_files      a file that was read, its size and the time when it was last written to
-    event_file_days  the days of which a file holds events: where a day's events are to be found
-    event_days       the load that last touched a day; its number only ever grows
+    event_files         a file that was read, its size, the time when it was last written to, and the load that read it
+    event_file_days     the days of which a file holds events: where a day's events are to be found
+    event_days          the load that last touched a day; its number only ever grows
+    event_file_columns  how many rows of a file have a value in each column (raw_columns.py)
 """
 
 from __future__ import annotations
@@ -19,9 +20,17 @@ from raw_tables import Input
 
 TABLES = (
     "create table if not exists raw.event_files (source_file varchar, size bigint, modified_ns bigint)",
+    "alter table raw.event_files add column if not exists load_number integer",
     "create table if not exists raw.event_file_days (source_file varchar, event_date date)",
     "create table if not exists raw.event_days (event_date date, load_number integer)",
+    "create table if not exists raw.event_file_columns "
+    "(source_file varchar, load_number integer, column_name varchar, row_count bigint, filled_rows bigint)",
 )
+# A file need not hold a day, and a load that only took files away reads none: so both are asked, and neither forgets.
+NEXT_LOAD = """
+    select 1 + coalesce(max(load_number), 0)
+    from (select load_number from raw.event_days union all select load_number from raw.event_file_columns)
+"""
 
 
 @dataclass
@@ -49,25 +58,27 @@ def find_arrivals(conn: duckdb.DuckDBPyConnection, item: Input, afresh: bool) ->
     )
 
 
-def note_arrivals(conn: duckdb.DuckDBPyConnection, arrivals: Arrivals, event_date: str) -> None:
-    """Writes down what was read, once raw.events shows it; `event_date` is the SQL for the day of one of its rows."""
+def note_arrivals(conn: duckdb.DuckDBPyConnection, arrivals: Arrivals, event_date: str) -> int:
+    """Writes down what was read, once raw.events shows it, and gives the number of the load; `event_date` is the SQL
+    for the day of one of its rows."""
+    (load,) = conn.execute(NEXT_LOAD).fetchone() or (1,)
     stale, new = listed(arrivals.stale), listed([str(file) for file in arrivals.read])
     conn.execute(f"create temp table touched as select event_date from raw.event_file_days where source_file in {stale}")
     conn.execute(f"delete from raw.event_files where source_file in {stale}")
     conn.execute(f"delete from raw.event_file_days where source_file in {stale}")
     for file in arrivals.read:
         size, modified = stamp(file)
-        conn.execute(f"insert into raw.event_files values ({quoted(file)}, {size}, {modified})")
+        conn.execute(f"insert into raw.event_files values ({quoted(file)}, {size}, {modified}, {load})")
     conn.execute(
         "insert into raw.event_file_days select source_file, event_date from ("
         f"select distinct source_file, {event_date} as event_date from raw.events where source_file in {new}"
         ") where event_date is not null"
     )
     conn.execute(f"insert into touched select event_date from raw.event_file_days where source_file in {new}")
-    (load,) = conn.execute("select coalesce(max(load_number), 0) + 1 from raw.event_days").fetchone() or (1,)
     conn.execute("delete from raw.event_days where event_date in (select event_date from touched)")
     conn.execute(f"insert into raw.event_days select distinct event_date, {load} from touched")
     conn.execute("drop table touched")
+    return load
 
 
 def stamp(file: Path) -> tuple[int, int]:

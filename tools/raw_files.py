@@ -27,6 +27,7 @@ from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.flags import get_flags
 from raw_arrivals import find_arrivals, note_arrivals
+from raw_columns import note_columns
 from raw_formats import SOURCE_FILE, Source, Unreadable, quoted, sources_of
 from raw_tables import TAXONOMY, BadInput, Input, Table, find_inputs, program_fingerprint
 
@@ -224,7 +225,8 @@ def show_events(conn: duckdb.DuckDBPyConnection, item: Input, zone: str) -> None
                     conn.execute(f"insert into raw.events select {columns} from {source.scan}")
                     keep_unreadable_lines(conn, item, f", {quoted(file)}")
             check_columns(item, all_sources)
-    note_arrivals(conn, arrivals, day_of("event_at", zone))
+    load = note_arrivals(conn, arrivals, day_of("event_at", zone))
+    note_columns(conn, item, arrivals.read, load)
     conn.execute("delete from raw.loaded_files where table_name = 'how events are read'")
     conn.execute(f"insert into raw.loaded_files values ('how events are read', {quoted(how)})")
 

@@ -102,7 +102,7 @@ class Input:
 def program_fingerprint() -> str:
     """Changes when the programs do that read files: what they read is then read again."""
     digest = hashlib.sha256()
-    for program in ("raw_arrivals.py", "raw_files.py", "raw_formats.py", "raw_tables.py"):
+    for program in ("raw_arrivals.py", "raw_columns.py", "raw_files.py", "raw_formats.py", "raw_tables.py"):
         digest.update(Path(__file__).with_name(program).read_bytes())
     return digest.hexdigest()
 

@@ -46,12 +46,27 @@ HEALTH_ROWS = f"""
     group by all
     order by check_name, 6
 """
+INPUT_TEST = "input_health_is_ok"
+INPUT_ROWS = """
+    select check_name, status, value, previous_value, limit_value
+    from marts.fct_input_health
+    where status <> 'ok'
+    order by check_name
+"""
 UNLISTED = "event_name not in the taxonomy"
+# In the files of the newest days that have such events: a run does not read all events again to say it.
 MOST_UNLISTED_NAMES = """
+    with days as (
+        select event_date from intermediate.int_half_hours where unlisted_events > 0
+        group by event_date order by event_date desc limit 7
+    ),
+    files as (
+        select source_file from staging.stg_event_days where event_date in (select event_date from days)
+    )
     select events.event_name, count(*) as events
     from staging.stg_events as events
     left join staging.stg_generic__event_taxonomy as listed on events.event_name = listed.event_name
-    where listed.event_name is null
+    where listed.event_name is null and events.source_file in (select source_file from files)
     group by events.event_name
     order by 2 desc, 1
     limit 3
@@ -100,7 +115,7 @@ def main() -> int:
             console.print(line, style=style, markup=False, soft_wrap=True)
         if len(lines) > MOST_CAUSES_SHOWN:
             more = len(lines) - MOST_CAUSES_SHOWN
-            where = f"{env['DBT_LOG_PATH']}/dbt.log and marts.fct_segment_health"
+            where = f"{env['DBT_LOG_PATH']}/dbt.log, marts.fct_segment_health and marts.fct_input_health"
             console.print(f"and {more} more, see {where}", soft_wrap=True, markup=False)
     published = Path(env["WAREHOUSE"]).with_name("published")
     if outcome.code and published.exists():
@@ -265,30 +280,57 @@ def name_rows(outcome: Outcome, env: dict[str, str]) -> None:
         for lines in (outcome.causes, outcome.warnings):
             if name in lines:
                 lines[name] = lines[name].replace(" rows)", f" rows, {where})", 1)
-    try:
-        name_health_rows(outcome, Path(env["WAREHOUSE"]))
-    except (OSError, duckdb.Error):
-        # The line of the test itself stays, which says that something was found.
-        pass
+    # What came in first: what became of it may follow from that.
+    for name_them in (name_input_rows, name_health_rows):
+        try:
+            name_them(outcome, Path(env["WAREHOUSE"]))
+        except (OSError, duckdb.Error):
+            # The line of the test itself stays, which says that something was found.
+            pass
+
+
+def told_of(outcome: Outcome, test: str) -> bool:
+    """Takes the lines about a test out of the outcome, whose rows say it better. False where there is none."""
+    told = [
+        (lines, name) for lines in (outcome.warnings, outcome.causes) for name in lines if name.startswith(test)
+    ]
+    for lines, name in told:
+        del lines[name]
+    return bool(told)
 
 
 def name_health_rows(outcome: Outcome, warehouse: Path) -> None:
     """Puts a line for each finding about the health of the segments where the outcome has one for all of them."""
-    told = [
-        (lines, name)
-        for lines in (outcome.warnings, outcome.causes)
-        for name in lines
-        if name.startswith(HEALTH_TEST)
-    ]
-    if not told:
-        return
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         rows = connection.execute(HEALTH_ROWS).fetchall()
-    for lines, name in told:
-        del lines[name]
-    for check, status, *numbers, segments in rows:
+    for check, status, *numbers, segments in rows if told_of(outcome, HEALTH_TEST) else []:
         lines = outcome.causes if status == "fail" else outcome.warnings
         lines[f"{check} {segments}"] = f"health {status}s: {check}: {health_words(check, *numbers)}: {segments}"
+
+
+def name_input_rows(outcome: Outcome, warehouse: Path) -> None:
+    """The same of the events that came in."""
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        rows = connection.execute(INPUT_ROWS).fetchall()
+    for check, status, *numbers in rows if told_of(outcome, INPUT_TEST) else []:
+        lines = outcome.causes if status == "fail" else outcome.warnings
+        lines[f"input: {check}"] = f"input {status}s: {input_words(check, *numbers)}"
+
+
+def input_words(check: str, value: float | None, usual: float | None, limit: float) -> str:
+    """What a check of fct_input_health found and what it expects, in words."""
+    if check == "freshness":
+        found = "no event was ever received" if value is None else f"no event was received for {value:,.0f} hours"
+        return f"{found}, expected every {limit:g} hours (freshness)"
+    if check == "volume":
+        return (
+            f"{value:,.0f} events on the newest complete day, {usual:,.0f} are usual on this weekday, by a factor of "
+            f"{limit:g} at most (volume)"
+        )
+    if check == UNLISTED:
+        return f"{value:,.0f} events have an {UNLISTED}: they count as other; list their names"
+    column = check.partition(": ")[2]
+    return f"no event that came last has a value in {column}, {usual:,.0f} would by what came before ({check})"
 
 
 def health_words(check: str, value: float | None, previous: float | None, limit: float) -> str:
@@ -344,7 +386,8 @@ def show_summary(console: Console, warehouse: Path) -> None:
             "order by segment_set, members desc, segment"
         ).fetchall()
         health = connection.execute(
-            "select input_table, check_name, row_count from marts.fct_input_health order by input_table, check_name"
+            "select input_table, check_name, row_count from marts.fct_input_health where row_count is not null "
+            "order by input_table, check_name"
         ).fetchall()
         (newest,) = connection.execute("select max(event_date) from intermediate.int_half_hours").fetchone() or (None,)
         unlisted = []
@@ -357,7 +400,7 @@ def show_summary(console: Console, warehouse: Path) -> None:
         console.print(line, soft_wrap=True, markup=False)
     if unlisted:
         names = ", ".join(f"{name} ({count:,})" for name, count in unlisted)
-        console.print(f"Most of what the taxonomy does not list: {names}.", soft_wrap=True, markup=False)
+        console.print(f"Newest of what the taxonomy does not list: {names}.", soft_wrap=True, markup=False)
 
 
 def clock_words(as_of_date: date | None, newest: date | None, today: date) -> str:
@@ -403,7 +446,7 @@ def input_lines(health: list[tuple[str, str, int]]) -> Iterator[str]:
     findings = [
         f"{source}: {check} ({count:,})"
         for (source, check), count in counts.items()
-        if count and check not in ("raw rows", "clean", "duplicates") and not check.startswith(prefix)
+        if count and check not in ("raw rows", "clean", "duplicates", UNLISTED) and not check.startswith(prefix)
     ]
     if findings:
         yield "Also: " + ", ".join(findings) + "."

@@ -65,7 +65,8 @@ final as (
         -- For the input's health: all events, activity or not, and those of which something is not known.
         cast(count(*) as integer) as all_events,
         cast(count(case when not is_listed then 1 end) as integer) as unlisted_events,
-        cast(count(case when is_unconverted then 1 end) as integer) as unconverted_events
+        cast(count(case when is_unconverted then 1 end) as integer) as unconverted_events,
+        max(received_at) as last_received_at
     from events
     group by user_key, device_key, event_date, half_hour, traits_key
 

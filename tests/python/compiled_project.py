@@ -14,6 +14,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
+from raw_arrivals import TABLES as KEPT_OF_FILES
 from raw_files import show_raw_tables
 from raw_tables import find_inputs
 from reference import Raw, Settings
@@ -34,12 +35,13 @@ TABLES = {
 }  # fmt: skip
 AS_OF_DATES = "int_as_of_dates"
 # What tools/raw_arrivals.py and macros/runs keep; empty, all that is there is built.
-KEPT = """
+KEPT = f"""
+    {"; ".join(KEPT_OF_FILES)};
     create schema if not exists runs;
-    create table if not exists raw.event_file_days (source_file varchar, event_date date);
-    create table if not exists raw.event_days (event_date date, load_number integer);
     create table if not exists runs.built_days (cause varchar, event_date date, version varchar);
 """
+# What is built from the raw events, and stays from run to run or is what later layers read.
+MODELS = ("int_user_metrics", "int_sessions", "stg_generic__rejected_events", "stg_generic__event_counts")
 
 
 class Warehouse:
@@ -52,7 +54,7 @@ class Warehouse:
         self.run_started = datetime.fromisoformat(compiled["metadata"]["run_started_at"]).replace(
             microsecond=0, tzinfo=None
         )
-        self.models = self.in_order("int_user_metrics", "int_sessions", "stg_generic__rejected_events")
+        self.models = self.in_order(*MODELS)
         self.connection = duckdb.connect()
         database = self.models[0]["database"]
         self.connection.execute(f"attach ':memory:' as \"{database}\"")
@@ -189,7 +191,10 @@ class Growing(Warehouse):
         """The rows of every stored model and table, sorted."""
         tables = [node for node in self.models if node["config"]["materialized"] in ("table", "incremental")]
         return {
-            node["name"]: sorted(self.rows(f"select * from {node['relation_name']}"), key=str)
+            # In which load a file came is no function of the files.
+            node["name"]: sorted(
+                self.rows(f"select columns(name -> name <> 'file_version') from {node['relation_name']}"), key=str
+            )
             for node in tables
             if node["name"] not in ("int_changed_days", AS_OF_DATES)
         }
@@ -218,7 +223,9 @@ class CompiledProject:
         AssertionError where dbt fails."""
         if (self.target, zone, built) not in MANIFESTS:
             variables = [] if zone == "UTC" else ["--vars", json.dumps({"timezone": zone})]
-            ran = self.dbt("compile", "--select", "+int_user_metrics", "+int_sessions", "stg_generic__rejected_events", *variables, env={"WAREHOUSE": built} if built else {})
+            selected = (f"+{model}" for model in MODELS)
+            env = {"WAREHOUSE": built} if built else {}
+            ran = self.dbt("compile", "--select", *selected, *variables, env=env)
             assert ran.code == 0, ran.output
             MANIFESTS[self.target, zone, built] = (self.target / "manifest.json").read_text(encoding="utf-8")
         return MANIFESTS[self.target, zone, built]

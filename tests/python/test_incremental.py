@@ -114,7 +114,7 @@ def test_batch_by_batch_is_all_at_once(compiled, built_sample, tmp_path, zone):
             inbox.put(f"{batch}", batches[batch])
             if chance.random() < 0.3:
                 # A run that dies after some of its models.
-                grown.arrive(inbox.folder, inbox.taxonomy, zone, as_of_dates, until=chance.randrange(5))
+                grown.arrive(inbox.folder, inbox.taxonomy, zone, as_of_dates, until=chance.randrange(6))
             grown.arrive(inbox.folder, inbox.taxonomy, zone, as_of_dates)
             if chance.random() < 0.3:
                 grown.arrive(inbox.folder, inbox.taxonomy, zone, as_of_dates)

@@ -838,3 +838,83 @@ def test_another_time_zone_format_or_program_touches_all_days(folder, show, conn
     show()
     assert days(conn) == {"2024-06-01": 4, "2024-05-31": 4, "2024-06-02": 4, "2024-06-05": 4}
     assert len(rows(conn)) == 2
+
+
+# How many rows have a value
+
+
+def filled(conn, file: str, load: int) -> dict[str, int]:
+    """The rows with a value of the columns that have any, and all rows as `rows`, in a file as a load read it."""
+    found = conn.execute(
+        "select column_name, row_count, filled_rows from raw.event_file_columns "
+        f"where source_file like '%/{file}' and load_number = {load}"
+    ).fetchall()
+    assert not found or [name for name, *_ in found] == list(TABLES[0].columns)
+    return {name: count for name, _, count in found if count} | {"rows": rows for _, rows, _ in found}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_values_are_counted_by_file_and_column(folder, show, conn, ending):
+    put_rows(folder / f"events/1.{ending}", [EVENT | {"channel": ""}, EVENT | {"channel": "", "PLAN": "x"}])
+    put_rows(folder / f"events/2.{ending}", [EVENT | {"Channel": "ad", "user_id": None, "anonymous_id": "a"}, EVENT])
+    show()
+    usual = {"event_id": 2, "event_name": 2, "event_at": 2, "rows": 2}
+    assert filled(conn, f"1.{ending}", 1) == usual | {"user_id": 2}
+    assert filled(conn, f"2.{ending}", 1) == usual | {"user_id": 1, "anonymous_id": 1, "channel": 1}
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_a_count_stays_until_the_file_changed_twice(folder, show, conn, ending):
+    file = put_rows(folder / f"events/1.{ending}", [EVENT | {"channel": "ad"}])
+    put_rows(folder / f"events/2.{ending}", [EVENT])
+    show()
+    usual = {"event_id": 1, "event_name": 1, "event_at": 1, "user_id": 1, "rows": 1}
+    for load in (2, 3):
+        put_rows(file, [EVENT | {"os": f"{load:0{load}}"}])
+        show()
+    assert [filled(conn, f"1.{ending}", load) for load in (1, 2, 3)] == [{}, usual | {"os": 1}, usual | {"os": 1}]
+    # A file that went still says what it had; the number of a load is never given twice.
+    file.unlink()
+    show()
+    put_rows(file, [EVENT])
+    show()
+    assert filled(conn, f"1.{ending}", 3) == usual | {"os": 1}
+    newest = conn.execute("select source_file, load_number from raw.event_files order by all").fetchall()
+    assert newest == [(str(file), 5), (str(folder / f"events/2.{ending}"), 1)]
+
+
+def test_parquet_says_itself_how_many_values_are_null(folder, show, conn):
+    file = put_query(
+        folder / "events/day=2024-01-01/1.parquet",
+        "select 'e' || i as event_id, 'viewed' as event_name, timestamp '2024-01-01' as event_at, 'u1' as user_id, "
+        "case when i % 4 = 0 then 'ad' end as channel, {'a': i} as properties, [] as referrer, '' as os, "
+        "cast(null as double) as revenue from range(300_000) t(i)",
+    )
+    # Whoever reads the texts fails.
+    (chunks,) = duckdb.execute(
+        "select list((coalesce(dictionary_page_offset, data_page_offset), total_compressed_size)) "
+        f"from parquet_metadata('{file}') where path_in_schema in ('channel', 'user_id', 'os') and row_group_id > 0"
+    ).fetchone()
+    with open(file, "r+b") as damaged:
+        for offset, size in chunks:
+            damaged.seek(offset)
+            damaged.write(b"\xff" * size)
+    # Several threads begin in several places.
+    conn.execute("set threads = 1")
+    show()
+    every = 300_000
+    assert filled(conn, "1.parquet", 1) == {
+        "event_id": every, "event_name": every, "event_at": every, "user_id": every, "channel": every // 4,
+        "properties": every, "referrer": every, "rows": every,
+    }  # fmt: skip
+
+
+def test_parquet_without_statistics_is_counted(folder, show, conn):
+    columns = {name: [value, value] for name, value in EVENT.items()}
+    table = pyarrow.table(columns | {"channel": ["", None], "os": ["a", ""]})
+    (folder / "events").mkdir()
+    for number, statistics in enumerate((False, ["event_id", "event_name", "event_at", "user_id"])):
+        pyarrow.parquet.write_table(table, folder / f"events/{number}.parquet", write_statistics=statistics)
+    show()
+    expected = {"event_id": 2, "event_name": 2, "event_at": 2, "user_id": 2, "os": 1, "rows": 2}
+    assert [filled(conn, f"{number}.parquet", 1) for number in (0, 1)] == [expected, expected]

@@ -194,6 +194,8 @@ with typed as (
         {{ try_integer('null') }} as quantity,
         ts as event_at_as_sent,
         ts as received_at_as_sent,
+        -- It sits in a table: there is no file to read again.
+        '' as source_file,
         {% for column in (
             'session_id', 'platform', 'device_type', 'os', 'country', 'language', 'channel', 'page_path', 'referrer',
             'item_category', 'search_query', 'currency', 'properties'
@@ -221,6 +223,15 @@ from {{ ref('base_clicks__events') }}
 where rejection_reason is not null
 group by rejection_reason
 """
+# All of a day is read again where a row of it came, or was received.
+CLICKS_DAYS = """
+select
+    '' as source_file,
+    {{ local_date('event_at') }} as event_date,
+    cast(count(*) as {{ dbt.type_string() }}) || ' ' || cast(max(received_at) as {{ dbt.type_string() }}) as day_version
+from {{ ref('stg_clicks__events') }}
+group by 2
+"""
 CLICKS = """
 create schema clicks_as_sent;
 create table clicks_as_sent.hits as
@@ -245,6 +256,7 @@ def test_a_second_collector_is_an_addition(first, clean_env, tmp_path):
     (clicks / "_clicks__sources.yml").write_text(CLICKS_SOURCES)
     (clicks / "base_clicks__events.sql").write_text(CLICKS_BASE)
     (clicks / "stg_clicks__input_counts.sql").write_text(CLICKS_COUNTS)
+    (clicks / "stg_clicks__event_days.sql").write_text(CLICKS_DAYS)
     for model in ("events", "rejected_events"):
         text = (generic / f"stg_generic__{model}.sql").read_text()
         (clicks / f"stg_clicks__{model}.sql").write_text(text.replace("base_generic__", "base_clicks__"))
@@ -277,6 +289,9 @@ def test_a_second_collector_is_an_addition(first, clean_env, tmp_path):
     assert ran.rows(rejected) == [
         ("c4", "event_at is no timestamp"), ("c5", "neither user_id nor anonymous_id"), (None, "no event_id"),
     ]  # fmt: skip
+    ((total_of_day,),) = ran.rows(
+        "select sum(all_events) from intermediate.int_half_hours where event_date = date '2024-06-28'"
+    )
     together = {(source, check): count for source, check, count in ran.rows(health)}
     more = {key: together[key] - alone[key] for key in together if together[key] != alone[key]}
     assert more == {
@@ -285,6 +300,18 @@ def test_a_second_collector_is_an_addition(first, clean_env, tmp_path):
         ("events", "duplicates"): 1,
         **{("events", f"rejected: {reason}"): 1 for _, reason in ran.rows(rejected)},
     }
+
+    # A row that comes later is read, with its day.
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute(
+            "insert into clicks_as_sent.hits values "
+            "('c6', 'page_viewed', '2024-06-28 10:20:00', 'click user', 'v1', null)"
+        )
+    ran = run_program([*dbt, "run"], env, project)
+    assert ran.code == 0, ran.output
+    assert ran.rows("select sum(all_events) from intermediate.int_half_hours where event_date = date '2024-06-28'") == [
+        (total_of_day + 1,)
+    ]
 
     # A row that this collector's staging loses is missed.
     (test,) = (tmp_path / "target" / "compiled").rglob("assert_raw_rows_are_all_accounted_for.sql")

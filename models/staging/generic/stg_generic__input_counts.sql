@@ -27,29 +27,24 @@
     ('exchange_rates', 'no currency, no day or no rate', 'unusable'),
 ] %}
 
-with events_by_reason as (
+with event_counts as (
 
     select
-        rejection_reason,
-        count(*) as rejected_rows,
-        count(case when quantity is null and cast(quantity_as_sent as varchar) <> '' then 1 end) as odd_quantities,
-        count(case when revenue is null and cast(revenue_as_sent as varchar) <> '' then 1 end) as odd_revenues,
-        count(case when received_at is null and cast(received_at_as_sent as varchar) <> '' then 1 end) as odd_receipts
-    from {{ ref('base_generic__events') }}
-    group by rejection_reason
+        check_name,
+        sum(row_count) as row_count
+    from {{ ref('stg_generic__event_counts') }}
+    group by check_name
 
 ),
 
 events as (
 
-    -- Of a rejected row no value is used, so none is missed. All rows are counted where they come in: one that staging
-    -- loses shows as a difference.
     select
-        (select count(*) from {{ source('generic', 'events') }}) as raw_rows,
-        sum(case when rejection_reason is null then odd_quantities else 0 end) as odd_quantities,
-        sum(case when rejection_reason is null then odd_revenues else 0 end) as odd_revenues,
-        sum(case when rejection_reason is null then odd_receipts else 0 end) as odd_receipts
-    from events_by_reason
+        coalesce(sum(case when check_name = 'raw rows' then row_count end), 0) as raw_rows,
+        coalesce(sum(case when check_name = 'quantity does not parse' then row_count end), 0) as odd_quantities,
+        coalesce(sum(case when check_name = 'revenue does not parse' then row_count end), 0) as odd_revenues,
+        coalesce(sum(case when check_name = 'received_at does not parse' then row_count end), 0) as odd_receipts
+    from event_counts
 
 ),
 
@@ -129,10 +124,10 @@ final as (
 
     select
         'events' as input_table,
-        'rejected: ' || rejection_reason as check_name,
-        rejected_rows as row_count
-    from events_by_reason
-    where rejection_reason is not null
+        check_name,
+        row_count
+    from event_counts
+    where check_name like 'rejected: %'
     {%- for input_table, check_name, column in checks %}
 
     union all
