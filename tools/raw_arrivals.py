@@ -64,10 +64,15 @@ def note_arrivals(conn: duckdb.DuckDBPyConnection, arrivals: Arrivals, event_dat
         ") where event_date is not null"
     )
     conn.execute(f"insert into touched select event_date from raw.event_file_days where source_file in {new}")
-    (load,) = conn.execute("select coalesce(max(load_number), 0) + 1 from raw.event_days").fetchone() or (1,)
-    conn.execute("delete from raw.event_days where event_date in (select event_date from touched)")
-    conn.execute(f"insert into raw.event_days select distinct event_date, {load} from touched")
+    note_days(conn, "select event_date from touched")
     conn.execute("drop table touched")
+
+
+def note_days(conn: duckdb.DuckDBPyConnection, days: str) -> None:
+    """Writes down that a load touched the days that `days` gives, which is SQL for a column event_date."""
+    (load,) = conn.execute("select coalesce(max(load_number), 0) + 1 from raw.event_days").fetchone() or (1,)
+    conn.execute(f"delete from raw.event_days where event_date in ({days})")
+    conn.execute(f"insert into raw.event_days select distinct event_date, {load} from ({days}) where event_date is not null")
 
 
 def stamp(file: Path) -> tuple[int, int]:
