@@ -198,3 +198,120 @@ def test_a_request_that_cannot_be_understood_stops_the_run(folder, show, conn, c
     message = str(error.value.msg).replace(str(folder), "")
     assert said in message and "zoe" not in message and "\n" not in message
     assert "ann" in ids(conn)
+
+
+# Real runs
+
+# Ids that nothing else resembles, so that they can be looked for in the bytes of files.
+ZOE = ("zoe-quux-4711", "zoe-before-0815", "device-of-zoe-1234", "device-of-zoe-5678")
+
+
+@pytest.fixture(scope="module")
+def runs(project, make_run, tmp_path_factory):
+    """A warehouse of the sample and of Zoe, and the same after she was forgotten: the folder, and how both runs ended.
+
+    She has clean, rejected and repeated events, an alias, a second device, and shared her first one.
+    """
+    place = tmp_path_factory.mktemp("forgetting")
+    raw = Path(shutil.copytree(project / "seeds" / "sample", place / "raw"))
+    user, before, device, other_device = ZOE
+    (events,) = raw.glob("events*")
+    kept = events.suffix == ".parquet"
+    hers = [
+        event(f"z{number}", who, what, f"2024-06-{number:02} 10:00:00")
+        for number, (who, what) in enumerate(
+            [(None, device), (user, device), (user, None), (before, other_device), (None, other_device), (user, device)], 1
+        )
+    ]
+    hers += [hers[1], hers[1] | {"event_id": None}, event("b1", "bystander-77", device, "2024-06-20 10:00:00")]
+    (raw / "events").mkdir(exist_ok=True)
+    if events.is_file():
+        events.rename(raw / "events" / events.name)
+    put_rows(raw / "events" / ("zoe.parquet" if kept else "zoe" + "".join(events.suffixes)), hers)
+    append(raw, "aliases", {"previous_id": before, "user_id": user, "aliased_at": "2024-06-05"})
+    append(raw, "users", {"user_id": user, "plan": "pro"})
+    append(raw, "feedback", {"feedback_id": "zf", "user_id": user, "kind": "nps", "score": "9", "comment": "no", "submitted_at": "2024-06-06"})
+    first = make_run(place, RAW_DATA=raw, WAREHOUSE=place / "w.duckdb")
+    assert first.code == 0, first.output
+    with duckdb.connect(str(place / "w.duckdb")) as warehouse:
+        found = where(warehouse, ZOE)
+        warehouse.execute("create schema test_failures")
+        warehouse.execute("create table test_failures.something as select user_id from intermediate.int_identities")
+    put(raw / "deletion_requests.csv", f"user_id,anonymous_id,requested_at\n,{other_device},2024-06-28\n")
+    second = make_run(place, RAW_DATA=raw, WAREHOUSE=place / "w.duckdb")
+    return place, first, found, second
+
+
+def append(raw: Path, table: str, record: dict) -> None:
+    """Adds a row to a table of the sample, whatever its format."""
+    (file,) = raw.glob(f"{table}.*")
+    source = f"read_csv('{file}', all_varchar=true)" if file.suffix == ".csv" else f"'{file}'"
+    values = ", ".join(f"'{value}' as {name}" for name, value in record.items())
+    new = file.with_name(f"new_{file.name}")
+    how = "format csv, header" if file.suffix == ".csv" else "format parquet"
+    duckdb.connect().execute(
+        f"copy (select columns(*)::varchar from {source} union all by name select {values}) to '{new}' ({how})"
+    )
+    new.replace(file)
+
+
+def where(connection, ids) -> set[str]:
+    """Every table and view, and column, in which one of the ids stands, by itself or in a longer text."""
+    found = set()
+    columns = connection.execute(
+        "select table_schema, table_name, column_name from information_schema.columns "
+        "where table_schema not in ('information_schema', 'pg_catalog')"
+    ).fetchall()
+    for schema, table, column in columns:
+        held = " or ".join(f"contains(cast(\"{column}\" as varchar), '{id}')" for id in ids)
+        if connection.execute(f'select exists (from "{schema}"."{table}" where {held})').fetchone()[0]:
+            found.add(f"{schema}.{table}.{column}")
+    return found
+
+
+def test_nothing_is_left_of_them_in_any_column(runs):
+    place, _, found_before, second = runs
+    assert second.code == 0, second.output
+    # That the search finds what is there.
+    assert {
+        "raw.events.user_id", "raw.events.anonymous_id", "raw.aliases.previous_id", "raw.users.user_id",
+        "raw.feedback.user_id", "staging.stg_generic__rejected_events.user_id", "intermediate.int_identities.user_id",
+        "intermediate.int_first_deliveries.user_id", "marts.dim_users.user_id", "marts.fct_segment_membership.user_id",
+    } <= found_before  # fmt: skip
+    with duckdb.connect(str(place / "w.duckdb"), read_only=True) as warehouse:
+        assert where(warehouse, ZOE) == set()
+        assert where(warehouse, ["bystander-77"])
+        assert not where(warehouse, ["test_failures"])
+    for file in (place / "published").glob("*.duckdb"):
+        with duckdb.connect(str(file), read_only=True) as published:
+            assert where(published, ZOE) == set()
+
+
+def test_nothing_is_left_of_them_in_the_bytes_of_any_file(runs):
+    place = runs[0]
+    looked_at = 0
+    for file in place.rglob("*"):
+        if file.is_file() and not file.is_relative_to(place / "raw"):
+            content = file.read_bytes()
+            looked_at += 1
+            assert [id for id in ZOE if id.encode() in content] == [], file
+    assert looked_at > 5
+    assert len(list(place.glob(".published-*"))) == 1
+
+
+def test_the_summary_counts_them_and_names_nobody(runs):
+    assert "Forgotten" not in runs[1].output
+    assert "Forgotten: 1 people (4 ids)." in runs[3].output
+    assert not any(id in runs[3].output for id in ZOE)
+
+
+def test_built_in_one_go_it_is_the_same(runs, dbt, tmp_path):
+    place = runs[0]
+    at_once = dbt("run", env={"RAW_DATA": place / "raw", "WAREHOUSE": tmp_path / "w.duckdb"})
+    assert at_once.code == 0, at_once.output
+    for table in (
+        "intermediate.int_half_hours", "intermediate.int_first_deliveries", "intermediate.int_identities",
+        "intermediate.int_user_days", "intermediate.int_user_metrics", "marts.dim_users", "marts.fct_input_health",
+    ):  # fmt: skip
+        select = f"select * from {table} order by all"
+        assert at_once.rows(select) == runs[3].rows(select), table
