@@ -6,13 +6,22 @@ BIN := $(VENV)/bin
 THROWAWAY := target/test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint prove mutate diff pytest build docs bench sample format clean
+.PHONY: help run backfill restate as-of test lint prove mutate diff pytest build docs bench sample format clean
 
 help:  ## This list.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /|/' | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
 
 run: $(VENV)/installed  ## Build and test the segments of RAW_DATA (default: the sample), and show them.
 	@$(BIN)/python tools/run.py
+
+backfill: $(VENV)/installed  ## Write the history of past days: make backfill FROM=2024-01-01 TO=2024-06-30 [SET=engagement]
+	@$(BIN)/python tools/backfill.py backfill --from "$(FROM)" --to "$(TO)" --set "$(SET)"
+
+restate: $(VENV)/installed  ## Write history again that is there, by what is known now: FROM=, TO=, SET= as for backfill.
+	@$(BIN)/python tools/backfill.py restate --from "$(FROM)" --to "$(TO)" --set "$(SET)"
+
+as-of: $(VENV)/installed  ## Answer for a past day, beside the warehouse: make as-of DATE=2024-05-01 (target/as_of)
+	@$(BIN)/python tools/as_of.py --date "$(DATE)"
 
 test: lint prove pytest build  ## Everything that CI checks: lint, proofs, pytest, a full dbt build in a throw-away warehouse.
 

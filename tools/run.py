@@ -21,6 +21,7 @@ from pathlib import Path
 import duckdb
 import yaml
 from failing_rows import keep_failing_rows
+from history import Refused, what_is_known
 from one_run import Busy, only_run
 from publish import publish
 from raw_erasure import forgotten, has_traces, rewrite
@@ -35,12 +36,14 @@ MOST_SEGMENTS_SHOWN = 12
 MOST_CAUSES_SHOWN = 10
 # What dbt tells of this test is a number of rows; which they are stands in the mart that it tests.
 HEALTH_TEST = "segment_health_is_ok"
-HEALTH_ROWS = """
+# The day that the marts answer for; fct_segment_daily may have later ones, where somebody asked for a day of the past.
+LATEST = "(select max(as_of_date) from intermediate.int_as_of_dates)"
+HEALTH_ROWS = f"""
     select check_name, status, value, previous_value, limit_value,
         string_agg(case segment when 'all' then segment_set else segment_set || ' / ' || segment end, ', '
             order by segment_set, segment)
     from marts.fct_segment_health
-    where status <> 'ok' and as_of_date = (select max(as_of_date) from intermediate.int_as_of_dates)
+    where status <> 'ok' and as_of_date = {LATEST}
     group by all
     order by check_name, 6
 """
@@ -79,6 +82,10 @@ def main() -> int:
     env = environment()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if is_long_pause(env):
+            command = [sys.executable, str(PROJECT / "tools" / "backfill.py"), "catch-up"]
+            if code := subprocess.run(command, env=env).returncode:
+                return code
         with only_run(Path(env["WAREHOUSE"])):
             outcome = build(console, env)
             name_rows(outcome, env)
@@ -137,6 +144,17 @@ def environment() -> dict[str, str]:
         if env.get(name):
             env[name] = os.path.abspath(env[name])
     return env
+
+
+def is_long_pause(env: dict[str, str]) -> bool:
+    """Whether so many days may have been missed that they cannot be evaluated at once."""
+    try:
+        known = what_is_known(Path(env["WAREHOUSE"]))
+        newest = date.fromisoformat(env["AS_OF"]) if env.get("AS_OF") else date.today()
+    except (Refused, ValueError, duckdb.Error):
+        # No history yet; or dbt says better what is wrong.
+        return False
+    return (newest - known.last_evaluated).days > known.days_a_step
 
 
 # Building
@@ -330,11 +348,11 @@ def show_summary(console: Console, warehouse: Path) -> None:
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         as_of_date, members = connection.execute(
             "select as_of_date, members from marts.fct_segment_daily where segment_set = 'all' "
-            "order by as_of_date desc limit 1"
+            f"and as_of_date = {LATEST}"
         ).fetchone() or (None, 0)
         sizes = connection.execute(
             "select segment_set, segment, members, share from marts.fct_segment_daily "
-            "where segment_set <> 'all' and as_of_date = (select max(as_of_date) from marts.fct_segment_daily) "
+            f"where segment_set <> 'all' and as_of_date = {LATEST} "
             "order by segment_set, members desc, segment"
         ).fetchall()
         health = connection.execute(

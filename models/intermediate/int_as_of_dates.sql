@@ -1,18 +1,65 @@
--- The days that this run answers for: the one asked for (AS_OF), else the newest day of clean events.
+-- The days that this run answers for. A table: what the run itself records as evaluated must not change them under the
+-- models that ask later, nor under a test that runs tomorrow.
+{{ config(materialized='table') }}
+
 with half_hours as (
 
     select * from {{ ref('int_half_hours') }}
 
 ),
 
-final as (
+evaluations as (
 
-    {% if requested_as_of_date() -%}
-    select cast('{{ requested_as_of_date() }}' as date) as as_of_date
+    select * from {{ source('runs', 'evaluations') }}
+
+),
+
+asked as (
+
+    {% if range_to_evaluate() -%}
+    select
+        cast('{{ range_to_evaluate().first }}' as date) as first_day,
+        cast('{{ range_to_evaluate().last }}' as date) as last_day
+    {%- elif requested_as_of_date() -%}
+    select
+        cast(null as date) as first_day,
+        cast('{{ requested_as_of_date() }}' as date) as last_day
     {%- else -%}
-    select max(event_date) as as_of_date
+    select
+        cast(null as date) as first_day,
+        max(event_date) as last_day
     from half_hours
     {%- endif %}
+
+),
+
+evaluated as (
+
+    select max(as_of_date) as last_day
+    from evaluations
+
+),
+
+bounds as (
+
+    select
+        asked.last_day,
+        case
+            when asked.first_day is not null then asked.first_day
+            -- The runs that were missed.
+            when evaluated.last_day < asked.last_day then {{ days_after('evaluated.last_day', 1) }}
+            -- The first day of all, or one of the past.
+            else asked.last_day
+        end as first_day
+    from asked
+    cross join evaluated
+
+),
+
+final as (
+
+    select {{ days_from_to('first_day', 'last_day') }} as as_of_date
+    from bounds
 
 )
 

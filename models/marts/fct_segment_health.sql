@@ -8,24 +8,26 @@
 ) }}
 {%- set sets = segment_health_bounds() %}
 {%- set double = type_double() %}
-with daily as (
+with latest as (
 
-    select *
-    from {{ ref('fct_segment_daily') }}
-    where segment_set <> 'all'
+    select max(as_of_date) as as_of_date
+    from {{ ref('int_as_of_dates') }}
+
+),
+
+daily as (
+
+    select every_date.*
+    from {{ ref('fct_segment_daily') }} as every_date
+    where
+        every_date.segment_set <> 'all'
+        and every_date.as_of_date = (select latest.as_of_date from latest)
 
 ),
 
 arrivals as (
 
     select * from {{ ref('int_event_arrivals') }}
-
-),
-
-latest as (
-
-    select max(as_of_date) as as_of_date
-    from {{ ref('int_as_of_dates') }}
 
 ),
 

@@ -14,7 +14,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 # What a person may have set for a project of their own, and no test wants.
-OF_THE_PERSON = ("RAW_DATA", "TAXONOMY", "AS_OF", "WAREHOUSE")
+OF_THE_PERSON = ("RAW_DATA", "TAXONOMY", "AS_OF", "WAREHOUSE", "EVALUATE_FROM", "EVALUATE_TO", "EVALUATE_SET", "RESTATE")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,9 @@ from conftest import PROJECT, run_program
 # Each after those that it reads.
 MARTS = (
     "fct_segment_membership",
+    "fct_segment_membership_history",
+    "fct_segment_changes",
+    "fct_segment_transitions",
     "dim_users",
     "dim_segments",
     "fct_segment_daily",
@@ -27,6 +30,8 @@ MARTS = (
     "fct_segment_overlap",
     "fct_segment_health",
 )
+# Of those, the ones that tell of more than one day, or of none.
+OF_ALL_DAYS = ("dim_segments", "fct_segment_membership_history", "fct_segment_transitions")
 KEY_TEST = "mart_key_is_unique"
 
 
@@ -88,7 +93,7 @@ def marts(opened) -> Iterator[Marts]:
 def test_every_mart_answers_for_the_latest_date(marts):
     (latest,) = marts.rows("select max(as_of_date) from intermediate.int_user_metrics")
     for mart in MARTS:
-        if mart != "dim_segments":
+        if mart not in OF_ALL_DAYS:
             assert marts.rows(f"select distinct as_of_date from marts.{mart}") == [latest], mart
 
 
@@ -178,8 +183,12 @@ def test_an_empty_segment_counts_zero_and_an_empty_population_has_no_share(marts
 def rebuild(marts: Marts, *names: str) -> None:
     """Replaces marts, in this order, by what their models now give."""
     for name in names:
+        if name == "fct_segment_membership_history":
+            # What was found at the time is not computed again.
+            continue
         node = marts.models[name]
-        marts.connection.execute(f"create or replace table {node['relation_name']} as {node['compiled_code']}")
+        kind = "view" if node["config"]["materialized"] == "view" else "table"
+        marts.connection.execute(f"create or replace {kind} {node['relation_name']} as {node['compiled_code']}")
 
 
 def test_nobody_at_all_is_a_result(marts):
@@ -302,6 +311,7 @@ def test_the_catalogue_has_every_word_of_the_project(marts):
 # Each dbt test of the marts fails where it has to.
 
 SOMEBODY = "(select min(user_id) from marts.fct_segment_membership where segment_set = 'cart')"
+A_BUYER = "(select min(user_id) from marts.fct_segment_membership where segment_set = 'rfm')"
 
 
 def one_more(mart: str, where: str, change: str) -> str:
@@ -416,6 +426,39 @@ DOCTORED = [
         "shares do not add up to 1",
         ["update marts.fct_segment_daily set share = share / 2 where segment = 'champions'"],
     ),
+    (
+        "assert_mart_stays_never_overlap",
+        "ends before it begins",
+        [f"update marts.fct_segment_membership_history set valid_to = valid_from where user_id = {SOMEBODY}"],
+    ),
+    *(
+        (
+            "assert_mart_stays_never_overlap",
+            "goes on when the next one begins",
+            [
+                f"insert into marts.fct_segment_membership_history select * replace ({earlier}) "
+                f"from marts.fct_segment_membership_history where user_id = {SOMEBODY}"
+            ],
+        )
+        for earlier in (
+            "valid_from - 9 as valid_from",
+            "valid_from - 9 as valid_from, valid_from as valid_to",
+            "valid_from - 9 as valid_from, valid_from + 1 as valid_to",
+        )
+    ),
+    (
+        "assert_mart_stays_leave_no_gap",
+        "people without a stay",
+        [f"delete from marts.fct_segment_membership_history where segment_set = 'rfm' and user_id = {A_BUYER}"],
+    ),
+    *(
+        (
+            "assert_mart_stays_leave_no_gap",
+            "a turn on a day that was not evaluated",
+            [f"update marts.fct_segment_membership_history set {turn} where user_id = {SOMEBODY}"],
+        )
+        for turn in ("valid_from = valid_from - 1", "valid_to = valid_from + 1")
+    ),
     *(
         (
             "assert_mart_profile_and_overlap_fit_daily",
@@ -468,9 +511,22 @@ def test_a_doctored_mart_is_found(marts, test, failed_check, changes):
 
 @pytest.mark.parametrize("mart", MARTS)
 def test_a_second_row_with_the_same_key_is_found(marts, mart):
-    assert marts.failures(f"{KEY_TEST}_{mart}") == []
+    test = key_test(marts, mart)
+    assert marts.failures(test) == []
+    if marts.models[mart]["config"]["materialized"] == "view":
+        marts.connection.execute(f"create temp table rows_of_view as from marts.{mart}")
+        marts.connection.execute(f"drop view marts.{mart}")
+        marts.connection.execute(f"create table marts.{mart} as from rows_of_view")
     marts.connection.execute(f"insert into marts.{mart} from marts.{mart} limit 1")
-    assert [row["number_of_rows"] for row in marts.failures(f"{KEY_TEST}_{mart}")] == [2]
+    assert [row["number_of_rows"] for row in marts.failures(test)] == [2]
+
+
+def key_test(marts: Marts, mart: str) -> str:
+    """The test of a mart's key; the name of one mart may begin with that of another."""
+    longer = tuple(f"{KEY_TEST}_{other}_" for other in MARTS if other.startswith(f"{mart}_"))
+    found = [test for test in marts.tests if test.startswith(f"{KEY_TEST}_{mart}_")]
+    (test,) = [test for test in found if not longer or not test.startswith(longer)]
+    return test
 
 
 def test_a_key_with_a_null_is_found(marts):
@@ -483,7 +539,7 @@ def test_a_key_with_a_null_is_found(marts):
 
 def test_every_test_of_the_marts_is_seen_to_fail(marts):
     own = {test for test in marts.tests if test.startswith(("mart_", "assert_mart_", "assert_catalogue_"))}
-    keys = {test for test in own for mart in MARTS if test.startswith(f"{KEY_TEST}_{mart}_")}
+    keys = {key_test(marts, mart) for mart in MARTS}
     assert own == keys | {test for test, *_ in DOCTORED} and len(keys) == len(MARTS)
 
 
@@ -704,7 +760,7 @@ def test_a_new_set_is_its_sql_its_yaml_and_one_line(built_sample, clean_env, tmp
     listed = settings.read_text(encoding="utf-8")
     lines = "segment_sets:\n    - nearness\n    - language\n"
     settings.write_text(listed.replace("segment_sets:\n", lines, 1), encoding="utf-8")
-    ran = run_program([dbt, "build", "--select", "seg_nearness", "seg_language", "marts"], env, project)
+    ran = run_program([dbt, "build", "--select", "seg_nearness", "seg_language", "membership", "marts"], env, project)
     assert ran.code == 0, ran.output
 
     catalogue = ran.rows(
@@ -728,3 +784,5 @@ def test_a_new_set_is_its_sql_its_yaml_and_one_line(built_sample, clean_env, tmp
         pairs = f"from marts.fct_segment_overlap where '{segment_set}' in (segment_set_a, segment_set_b)"
         assert ran.rows(pairs)
         assert ran.rows(f"from marts.fct_segment_membership where segment_set = '{segment_set}'")
+        # On a day that was evaluated before, too: what is new has no history yet that could be written again.
+        assert ran.rows(f"from marts.fct_segment_membership_history where segment_set = '{segment_set}'")

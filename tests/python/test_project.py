@@ -139,7 +139,7 @@ def test_build_of_one_set_and_what_reads_it(typed, clean_env):
     assert ran.code == 0, ran.output
     results = results_of(clean_env)
     models = {node.split(".")[-1] for node in results if node.startswith("model.")}
-    assert models == {"seg_lifecycle", *test_marts.MARTS}
+    assert models == {"seg_lifecycle", "int_segment_members", "int_evaluations", *test_marts.MARTS}
     assert any(node.startswith("test.user_segments.segment_set_is_valid_seg_lifecycle_") for node in results)
     assert set(results.values()) == {"success", "pass"}
 

@@ -1,14 +1,23 @@
--- fct_segment_daily has a row for each segment of the catalogue and no other, with as many members as the membership;
--- shares lie in 0 to 1, and those of an exclusive set that covers its population add up to 1.
+-- On the latest day fct_segment_daily has a row for each segment of the catalogue and no other, with as many members as
+-- the membership; shares lie in 0 to 1, and those of an exclusive set that covers its population add up to 1.
 with catalogue as (
 
     select * from {{ ref('dim_segments') }}
 
 ),
 
+latest as (
+
+    select max(as_of_date) as as_of_date
+    from {{ ref('int_as_of_dates') }}
+
+),
+
 daily as (
 
-    select * from {{ ref('fct_segment_daily') }}
+    select every_date.*
+    from {{ ref('fct_segment_daily') }} as every_date
+    where every_date.as_of_date = (select latest.as_of_date from latest)
 
 ),
 

@@ -1,5 +1,5 @@
 -- fct_segment_profile tells of each segment with members, metric for metric; fct_segment_overlap of each pair that can
--- have users in common, with the sizes that fct_segment_daily gives.
+-- have users in common, with the sizes that fct_segment_daily gives for the latest day.
 with catalogue as (
 
     select * from {{ ref('dim_segments') }}
@@ -7,10 +7,20 @@ with catalogue as (
 
 ),
 
+latest as (
+
+    select max(as_of_date) as as_of_date
+    from {{ ref('int_as_of_dates') }}
+
+),
+
 sizes as (
 
-    select * from {{ ref('fct_segment_daily') }}
-    where segment_set <> 'all'
+    select every_date.*
+    from {{ ref('fct_segment_daily') }} as every_date
+    where
+        every_date.segment_set <> 'all'
+        and every_date.as_of_date = (select latest.as_of_date from latest)
 
 ),
 

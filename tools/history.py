@@ -1,0 +1,129 @@
+"""What the tools for past days share: what the warehouse says of its history, and dbt in this process."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+PROJECT = Path(__file__).resolve().parent.parent
+# Rows of the models that have one a person (or a half hour of one) and day: what a step may hold in memory.
+MOST_METRICS_ROWS = 2_000_000
+MOST_HALF_HOURS = 5_000_000
+
+
+class Refused(Exception):
+    """What was asked for cannot be done; the message is one line for the person."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the warehouse says of its history."""
+
+    # The day that the marts answer for.
+    latest: date
+    first_event: date
+    last_evaluated: date
+    evaluated: set[tuple[date, str, str]]
+    days_a_step: int
+
+
+def day(name: str, text: str) -> date:
+    """A day that a person wrote. Raises Refused."""
+    try:
+        if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    if not text:
+        raise Refused(f"{name}: which day? Write {name}=2024-06-30")
+    raise Refused(f"{name}: '{text}' is no date; write it as 2024-06-30")
+
+
+def what_is_known(warehouse: Path) -> Known:
+    """Reads the state of the history. Raises Refused where there is none."""
+    if not warehouse.is_file():
+        raise Refused(f"WAREHOUSE: there is no {warehouse}; make run builds it")
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        try:
+            evaluated = connection.execute("select as_of_date, segment_set, segment from runs.evaluations").fetchall()
+            days = connection.execute(
+                "select (select max(as_of_date) from marts.dim_users), "
+                "cast(min(as_of_date - days_since_first_active) as date) from intermediate.int_user_metrics"
+            ).fetchone() or (None, None)
+        except duckdb.CatalogException:
+            evaluated, days = [], (None, None)
+        latest, first_event = days
+        if not evaluated or latest is None:
+            raise Refused(f"WAREHOUSE: {warehouse} has no history yet; make run begins it")
+        last_evaluated = max(row[0] for row in evaluated)
+        (people,) = connection.execute("select max(people) from runs.evaluations").fetchone()
+        (half_hours,) = connection.execute(
+            "select coalesce(max(estimated_size), 0) from duckdb_tables() where table_name = 'int_half_hours'"
+        ).fetchone()
+    days_a_step = max(1, min(MOST_METRICS_ROWS // max(1, people), MOST_HALF_HOURS // max(1, half_hours)))
+    return Known(latest, first_event, last_evaluated, set(evaluated), days_a_step)
+
+
+@contextmanager
+def range_of_days(first: date, last: date) -> Iterator[None]:
+    """dbt evaluates these days in place of the as-of date."""
+    os.environ.update(EVALUATE_FROM=str(first), EVALUATE_TO=str(last))
+    try:
+        yield
+    finally:
+        del os.environ["EVALUATE_FROM"], os.environ["EVALUATE_TO"]
+
+
+class Dbt:
+    """dbt in this process: the project is read once, for any number of commands."""
+
+    def __init__(self) -> None:
+        """Reads the project. Raises Refused where it is broken."""
+        # Takes a second, and --help does not need it.
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+        from dbt.cli.main import dbtRunner
+
+        os.chdir(PROJECT)
+        self.new_runner, self.connections = dbtRunner, DuckDBConnectionManager
+        self.manifest = None
+        self.manifest = self.run("parse")
+
+    def run(self, command: str, *arguments: str) -> object:
+        """Runs a command and gives its result. Raises Refused with the first cause of a failure."""
+        from run import cause
+
+        runner = self.new_runner(manifest=self.manifest)
+        ended = runner.invoke(["--quiet", "--log-level", "none", command, *arguments])
+        if ended.exception:
+            if isinstance(ended.exception, KeyboardInterrupt):
+                raise KeyboardInterrupt
+            raise Refused(cause(str(ended.exception)))
+        if not ended.success:
+            failed = [one for one in ended.result.results if one.status in ("error", "fail")]
+            raise Refused(f"{failed[0].node.name} failed: {cause(failed[0].message or '')}" if failed else "dbt failed")
+        return ended.result
+
+    def close(self) -> None:
+        """Lets go of the warehouse, which dbt keeps open between commands."""
+        self.connections.close_all_connections()
+
+    def segments(self) -> dict[str, list[str]]:
+        """The sets of the project and what is evaluated in each: its flags, or `all` for a set of values."""
+        sets = {}
+        for node in self.manifest.nodes.values():
+            said = node.config.meta.get("segment_set") if node.resource_type == "model" else None
+            if said:
+                flags = [
+                    column.name
+                    for column in node.columns.values()
+                    if (column.data_type or "").lower() == "boolean"
+                ]
+                sets[said["name"]] = flags if said["kind"] == "flags" else ["all"]
+        return sets
