@@ -163,6 +163,7 @@ def show_raw_tables(
     try:
         conn.execute("create schema if not exists raw")
         conn.execute("create table if not exists raw.loaded_files (table_name varchar, fingerprint varchar)")
+        conn.execute("create table if not exists raw.given_inputs (table_name varchar)")
         hash_changed = raw_erasure.prepare(conn)
         raw_retention.prepare(conn)
         known = dict(conn.execute("select table_name, fingerprint from raw.loaded_files").fetchall())
@@ -190,6 +191,11 @@ def show_raw_tables(
                             show(conn, item)
                         check(conn, item)
         for item in shown:
+            if item.table.name in changed:
+                # An input without a row is not the same as none: nobody has consented in one.
+                conn.execute(f"delete from raw.given_inputs where table_name = '{item.table.name}'")
+                if item.files:
+                    conn.execute(f"insert into raw.given_inputs values ('{item.table.name}')")
             if as_of and item.table.name == "events":
                 with one_line(item):
                     check_as_of(conn, as_of, zone)

@@ -9,7 +9,28 @@
         {%- for node in graph.nodes.values() | selectattr('resource_type', 'equalto', 'model')
             if node.config.materialized == 'incremental' and 'marts' in node.fqn and 'user_id' in node.columns
             and load_relation(api.Relation.create(node.database, node.schema, node.alias)) %}
+            begin;
+            {%- if node.name == 'fct_segment_membership_history' %}
+            {#- The sizes of populations that were noted on each day are those of the people who are left. #}
+            update runs.evaluations set people = evaluations.people - gone.people
+            from (
+                select
+                    days.as_of_date,
+                    days.segment_set,
+                    count(distinct stays.user_id) as people
+                from (select distinct as_of_date, segment_set from runs.evaluations) as days
+                inner join {{ node.relation_name }} as stays
+                    on
+                        stays.valid_from <= days.as_of_date
+                        and (stays.valid_to is null or stays.valid_to > days.as_of_date)
+                        and days.segment_set in ('all', stays.segment_set)
+                where {{ is_erased('stays.user_id', by_hash) }}
+                group by days.as_of_date, days.segment_set
+            ) as gone
+            where evaluations.as_of_date = gone.as_of_date and evaluations.segment_set = gone.segment_set;
+            {%- endif %}
             delete from {{ node.relation_name }} where {{ is_erased('user_id', by_hash) }};
+            commit;
         {%- endfor %}
         {%- set half_hours = graph.nodes['model.' ~ project_name ~ '.int_half_hours'] %}
         {%- set identities = graph.nodes['model.' ~ project_name ~ '.int_identities'] %}
