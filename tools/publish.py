@@ -17,9 +17,10 @@ import duckdb
 from one_run import one_after_the_other
 
 
-def publish(warehouse: Path) -> Path:
-    """Copies schema marts of `warehouse`, which nobody may be writing, and gives the folder that readers open. Raises
-    OSError and duckdb.Error; what was published before stays then."""
+def publish(warehouse: Path, keep_before: bool = True) -> Path:
+    """Copies schema marts of `warehouse`, which nobody may be writing, and gives the folder that readers open.
+    `keep_before`: whether the copy before stays; it does not when somebody was forgotten since. Raises OSError and
+    duckdb.Error; what was published before stays then."""
     link = warehouse.parent / "published"
     if link.exists() and not link.is_symlink():
         raise FileExistsError(0, "is in the way; move it, so that the marts can be published there", str(link))
@@ -35,8 +36,8 @@ def publish(warehouse: Path) -> Path:
             raise
         # The one before stays for readers who are just about to open it.
         for old in folders_of(link).values():
-            if old.name not in (before, folder.name):
-                shutil.rmtree(old, ignore_errors=True)
+            if old.name != folder.name and not (keep_before and old.name == before):
+                shutil.rmtree(old, ignore_errors=keep_before)
     return link
 
 

@@ -29,7 +29,11 @@ TABLES = (
 # A file need not hold a day, and a load that only took files away reads none: so both are asked, and neither forgets.
 NEXT_LOAD = """
     select 1 + coalesce(max(load_number), 0)
-    from (select load_number from raw.event_days union all select load_number from raw.event_file_columns)
+    from (
+        select load_number from raw.event_days
+        union all select load_number from raw.event_files
+        union all select load_number from raw.event_file_columns
+    )
 """
 
 
@@ -75,10 +79,20 @@ def note_arrivals(conn: duckdb.DuckDBPyConnection, arrivals: Arrivals, event_dat
         ") where event_date is not null"
     )
     conn.execute(f"insert into touched select event_date from raw.event_file_days where source_file in {new}")
-    conn.execute("delete from raw.event_days where event_date in (select event_date from touched)")
-    conn.execute(f"insert into raw.event_days select distinct event_date, {load} from touched")
+    note_days(conn, "select event_date from touched", load)
     conn.execute("drop table touched")
     return load
+
+
+def note_days(conn: duckdb.DuckDBPyConnection, days: str, load: int) -> None:
+    """Writes down that a load touched the days that `days` gives, which is SQL for a column event_date."""
+    conn.execute(f"delete from raw.event_days where event_date in ({days})")
+    conn.execute(f"insert into raw.event_days select distinct event_date, {load} from ({days}) where event_date is not null")
+
+
+def note_shorter_files(conn: duckdb.DuckDBPyConnection, load: int) -> None:
+    """Writes down that the files hold less than they did: what was counted in them is counted again."""
+    conn.execute(f"update raw.event_files set load_number = {load}")
 
 
 def stamp(file: Path) -> tuple[int, int]:

@@ -8,6 +8,7 @@ Parquet becomes a view, read in place and narrowly; CSV and JSON become tables, 
 changed: of the events that one file alone (raw_arrivals.py remembers which files were read). Everything is checked before anything is replaced: an input that cannot be used is one line
 (`BadInput`), and the tables of the last good input stay. No message shows a value of a person's row.
 `AS_OF` is checked with them: a day for which the new input has no answer leaves the old one as it is.
+Rows of people who asked to be forgotten are never shown (raw_erasure.py), nor events of closed days (raw_retention.py).
 """
 
 from __future__ import annotations
@@ -22,14 +23,16 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import raw_erasure
+import raw_retention
 import yaml
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.flags import get_flags
-from raw_arrivals import find_arrivals, note_arrivals
+from raw_arrivals import Arrivals, find_arrivals, note_arrivals, note_days, note_shorter_files
 from raw_columns import note_columns
 from raw_formats import SOURCE_FILE, Source, Unreadable, quoted, sources_of
-from raw_tables import TAXONOMY, BadInput, Input, Table, find_inputs, program_fingerprint
+from raw_tables import DELETION_REQUESTS, TAXONOMY, BadInput, Input, Table, find_inputs, program_fingerprint
 
 PROJECT = Path(__file__).resolve().parent.parent
 EVENT_TYPES = (
@@ -37,6 +40,8 @@ EVENT_TYPES = (
     "checkout_start", "purchase", "refund", "support_contact", "support_view", "error", "message_sent",
     "message_opened", "message_clicked", "unsubscribe", "referral", "other",
 )  # fmt: skip
+# A change of one of these may lead from a forgotten person to further ids of theirs.
+FIND_PEOPLE = {"events", "aliases", "deletion_requests", "hash of ids"}
 NUMBERS = (
     "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
     "FLOAT", "DOUBLE", "DECIMAL",
@@ -86,6 +91,7 @@ class Plugin(BasePlugin):
         taxonomy = Path(os.environ.get("TAXONOMY") or PROJECT / "seeds" / "event_taxonomy.csv").resolve()
         self.inputs = find_inputs(folder, taxonomy)
         self.variables = project_variables()
+        self.retention = raw_retention.days_to_keep(self.variables.get("event_retention_days"))
         self.as_of = None if self.variables.get("as_of_date") else asked_day(os.environ.get("AS_OF"))
         check_warehouse(creds.path, config)
 
@@ -95,7 +101,8 @@ class Plugin(BasePlugin):
             set_memory_limit(conn, limit)
         # Another collector's events may be older; macros/check_as_of_date.sql sees them all.
         alone = self.variables["collectors"] == ["generic"]
-        show_raw_tables(conn, self.inputs, self.as_of if alone else None, self.variables["timezone"])
+        as_of = self.as_of if alone else None
+        show_raw_tables(conn, self.inputs, as_of, self.variables["timezone"], self.retention)
 
 
 def project_variables() -> dict[str, Any]:
@@ -144,7 +151,11 @@ def check_warehouse(path: str, config: dict[str, Any]) -> None:
 
 
 def show_raw_tables(
-    conn: duckdb.DuckDBPyConnection, inputs: list[Input], as_of: str | None = None, zone: str = "UTC"
+    conn: duckdb.DuckDBPyConnection,
+    inputs: list[Input],
+    as_of: str | None = None,
+    zone: str = "UTC",
+    retention: int | None = None,
 ) -> None:
     """Creates raw.<table> for every input that changed since it was last read. Nothing is replaced unless all of them
     can be used, and hold events up to the day `as_of` in the time zone `zone`. Raises BadInput."""
@@ -153,22 +164,48 @@ def show_raw_tables(
     try:
         conn.execute("create schema if not exists raw")
         conn.execute("create table if not exists raw.loaded_files (table_name varchar, fingerprint varchar)")
+        conn.execute("create table if not exists raw.given_inputs (table_name varchar)")
+        hash_changed = raw_erasure.prepare(conn)
+        raw_retention.prepare(conn)
         known = dict(conn.execute("select table_name, fingerprint from raw.loaded_files").fetchall())
+        fingerprints = {item.table.name: item.fingerprint() for item in inputs}
+        changed = {name for name, fingerprint in fingerprints.items() if known.get(name) != fingerprint}
+        if hash_changed:
+            changed.add("hash of ids")
+        if retention and known.get("event_retention_days") != str(retention):
+            fingerprints["event_retention_days"] = str(retention)
+            changed |= {"event_retention_days", "events"}
+        shown = [item for item in inputs if item.table is not DELETION_REQUESTS]
         for item in inputs:
-            fingerprint = item.fingerprint()
-            if known.get(item.table.name) != fingerprint:
+            if item.table is DELETION_REQUESTS and item.table.name in changed:
                 with one_line(item):
-                    if item.table.name == "events":
-                        show_events(conn, item, zone)
-                    else:
-                        show(conn, item)
-                    check(conn, item)
-                # Values are written out: binding one makes DuckDB import pandas, which takes longer than all of this.
-                conn.execute(f"delete from raw.loaded_files where table_name = '{item.table.name}'")
-                conn.execute(f"insert into raw.loaded_files values ('{item.table.name}', '{fingerprint}')")
+                    read_requests(conn, item)
+        if retention or raw_retention.first_open_day(conn) or has_requests(conn) or raw_erasure.anybody(conn):
+            show_what_is_left(conn, shown, changed, zone, retention)
+        else:
+            for item in shown:
+                if item.table.name in changed:
+                    with one_line(item):
+                        if item.table.name == "events":
+                            show_events(conn, item, zone)
+                        else:
+                            show(conn, item)
+                        check(conn, item)
+        for item in shown:
+            if item.table.name in changed:
+                # An input without a row is not the same as none: nobody has consented in one.
+                conn.execute(f"delete from raw.given_inputs where table_name = '{item.table.name}'")
+                if item.files:
+                    conn.execute(f"insert into raw.given_inputs values ('{item.table.name}')")
             if as_of and item.table.name == "events":
                 with one_line(item):
                     check_as_of(conn, as_of, zone)
+        for name in changed:
+            # Values are written out: binding one makes DuckDB import pandas, which takes longer than all of this.
+            conn.execute(f"delete from raw.loaded_files where table_name = '{name}'")
+            if name in fingerprints:
+                conn.execute(f"insert into raw.loaded_files values ('{name}', '{fingerprints[name]}')")
+        conn.execute("drop table if exists deletion_requests")
         conn.execute("commit")
     except BaseException:
         # Where the commit itself failed (a full disk) there is nothing to roll back, and that is what has to be said.
@@ -180,55 +217,205 @@ def show_raw_tables(
 def show(conn: duckdb.DuckDBPyConnection, item: Input) -> None:
     """Replaces raw.<table> by what the files of `item` hold. Raises BadInput, or what one_line() makes one of."""
     drop(conn, item.table)
-    with tempfile.TemporaryDirectory() as scratch:
-        sources = sources_of(conn, item.format, item.files, item.table.columns, Path(scratch)) if item.files else []
-        check_columns(item, sources)
-        selects = [f"select {contract_columns(item.table, source)} from {source.scan}" for source in sources]
-        if item.format == "parquet":
-            conn.execute(f"create view raw.{item.table.name} as {' union all '.join(selects)}")
-        else:
-            create_empty(conn, item.table)
-            for select in selects:
-                conn.execute(f"insert into raw.{item.table.name} {select}")
-                keep_unreadable_lines(conn, item)
+    if item.format == "parquet":
+        conn.execute(f"create view raw.{item.table.name} as {parquet_rows(conn, item)}")
+    else:
+        create_empty(conn, item.table, f"raw.{item.table.name}")
+        insert_rows(conn, item, f"raw.{item.table.name}")
 
 
 def show_events(conn: duckdb.DuckDBPyConnection, item: Input, zone: str) -> None:
     """Lets raw.events hold what the files of `item` do, each row with its file, and notes which days that touches.
     Only what changed is read. Raises what show() raises."""
+    arrivals = arrivals_of(conn, item, zone)
+    if item.format == "parquet":
+        drop(conn, item.table)
+        conn.execute(f"create view raw.events as {parquet_rows(conn, item)}")
+    else:
+        make_room(conn, item, arrivals)
+        insert_rows(conn, item, "raw.events", arrivals.read)
+    load = note_arrivals(conn, arrivals, day_of("event_at", zone))
+    note_columns(conn, item, arrivals.read, load)
+
+
+def show_what_is_left(
+    conn: duckdb.DuckDBPyConnection, items: list[Input], changed: set[str], zone: str, retention: int | None
+) -> None:
+    """Does for all of `items` what show() and show_events() do, where people were forgotten or days are closed: no row
+    of either is shown, nor written into the warehouse to be deleted again. Raises what they raise."""
+
+    def day(column: str) -> str:
+        return day_of(column, zone)
+
+    clean = f"({REJECTION_REASON}) is null"
+    by_name = {item.table.name: item for item in items}
+    events = by_name["events"]
+    if not changed:
+        return
+    look_for_people = (has_requests(conn) or raw_erasure.anybody(conn)) and bool(changed & FIND_PEOPLE)
+    # Parquet is read in place: what is shown of it is said anew each time. Of the others, only what is new is read.
+    changed = changed | {item.table.name for item in items if item.format == "parquet"}
+    incoming: dict[str, str] = {}
+    arrivals = Arrivals()
+    for item in items:
+        name = item.table.name
+        if name in changed:
+            with one_line(item):
+                if name == "events":
+                    arrivals = arrivals_of(conn, item, zone)
+                if item.format == "parquet":
+                    incoming[name] = parquet_rows(conn, item)
+                else:
+                    create_empty(conn, item.table, f"temp.incoming_{name}")
+                    insert_rows(conn, item, f"temp.incoming_{name}", arrivals.read if name == "events" else None)
+                    incoming[name] = f"select * from temp.incoming_{name}"
+    if events.format != "parquet" and "events" in changed:
+        make_room(conn, events, arrivals)
+
+    everything = dict(incoming)
+    for name in ("events", "aliases"):
+        # Events that were read before, and did not change, are in the table alone.
+        if name not in incoming:
+            everything[name] = f"select * from raw.{name}"
+        elif name == "events" and events.format != "parquet":
+            everything[name] = f"{incoming[name]} union all select * from raw.events"
+    theirs, moved_on = None, False
+    with one_line(events):
+        if retention and "events" in changed:
+            moved_on = raw_retention.move_on(conn, everything["events"], day("event_at"), clean, retention)
+        first_day = raw_retention.first_open_day(conn)
+        if look_for_people:
+            links = everything["events"]
+            if first_day and exists(conn, "intermediate", "int_identities"):
+                links = f"{links} union all {seen_on_closed_days(events.table)}"
+            if not has_requests(conn):
+                create_empty(conn, DELETION_REQUESTS, "temp.deletion_requests")
+            if raw_erasure.find_people(conn, links, everything["aliases"], time_of, day, clean):
+                conn.execute(
+                    f"create or replace temp table their_days as select distinct {day('event_at')} as event_date "
+                    f"from ({everything['events']}) where {raw_erasure.is_newly_erased()}"
+                )
+                theirs = "select event_date from temp.their_days"
+
+    for item in items:
+        name = item.table.name
+        with one_line(item):
+            left = raw_erasure.without_erased(conn, name, incoming[name]) if name in incoming else ""
+            if left and name == "events" and first_day:
+                left = f"select * from ({left}) where {raw_retention.is_open(first_day, day)}"
+            if item.format == "parquet":
+                drop(conn, item.table)
+                conn.execute(f"create view raw.{name} as {left}")
+            else:
+                if left and name != "events":
+                    drop(conn, item.table)
+                    create_empty(conn, item.table, f"raw.{name}")
+                elif name in raw_erasure.PERSONAL or name == "events":
+                    raw_erasure.delete_erased(conn, name)
+                    if name == "events" and first_day:
+                        raw_retention.delete_closed(conn, first_day, day)
+                if left:
+                    conn.execute(f"insert into raw.{name} {left}")
+                    conn.execute(f"drop table temp.incoming_{name}")
+            if name == "events":
+                load = note_arrivals(conn, arrivals, day("event_at"))
+                note_columns(conn, item, arrivals.read, load)
+                if theirs:
+                    note_days(conn, theirs, load)
+                    conn.execute("drop table temp.their_days")
+                if theirs or moved_on:
+                    note_shorter_files(conn, load)
+                if first_day:
+                    raw_retention.forget_closed_days(conn, first_day)
+            if name in changed:
+                check(conn, item)
+    raw_erasure.clear(conn)
+
+
+def seen_on_closed_days(table: Table) -> str:
+    """SQL for who used which device, as events, of days whose events are gone."""
+    known = {"user_id": "user_id", "anonymous_id": "anonymous_id", "event_at": "first_seen_at", "event_id": "'-'",
+             "event_name": "'-'"}  # fmt: skip
+    columns = ", ".join(f"{known.get(name, 'null')} as {name}" for name in table.columns)
+    return f"select {columns}, null as source_file from intermediate.int_identities"
+
+
+def arrivals_of(conn: duckdb.DuckDBPyConnection, item: Input, zone: str) -> Arrivals:
+    """Which files of events are to be read, and notes how they are."""
     how = f"as {item.format}, days in {zone}, {program_fingerprint()}"
     before = conn.execute("select fingerprint from raw.loaded_files where table_name = 'how events are read'").fetchone()
     arrivals = find_arrivals(conn, item, afresh=before != (how,))
-    with tempfile.TemporaryDirectory() as scratch:
-        if item.format == "parquet":
-            drop(conn, item.table)
-            sources = sources_of(conn, item.format, item.files, item.table.columns, Path(scratch))
-            check_columns(item, sources)
-            selects = (
-                f"select {contract_columns(item.table, source)}, {SOURCE_FILE} as source_file from {source.scan}"
-                for source in sources
-            )
-            conn.execute(f"create view raw.events as {' union all '.join(selects)}")
-        else:
-            if arrivals.afresh:
-                drop(conn, item.table)
-                create_empty(conn, item.table, ", cast(null as varchar) as source_file")
-            for file in arrivals.stale if not arrivals.afresh else []:
-                conn.execute(f"delete from raw.events where source_file = {quoted(file)}")
-            all_sources = []
-            for number, file in enumerate(arrivals.read):
-                # One by one: DuckDB does not say which file a row is of where that had to be mended first.
-                sources = sources_of(conn, item.format, [file], item.table.columns, Path(scratch, str(number)))
-                all_sources += sources
-                for source in sources:
-                    columns = f"{contract_columns(item.table, source)}, {quoted(file)} as source_file"
-                    conn.execute(f"insert into raw.events select {columns} from {source.scan}")
-                    keep_unreadable_lines(conn, item, f", {quoted(file)}")
-            check_columns(item, all_sources)
-    load = note_arrivals(conn, arrivals, day_of("event_at", zone))
-    note_columns(conn, item, arrivals.read, load)
     conn.execute("delete from raw.loaded_files where table_name = 'how events are read'")
     conn.execute(f"insert into raw.loaded_files values ('how events are read', {quoted(how)})")
+    return arrivals
+
+
+def make_room(conn: duckdb.DuckDBPyConnection, item: Input, arrivals: Arrivals) -> None:
+    """Removes what was read before of files that are to be read again, or are gone, from the table raw.events."""
+    if arrivals.afresh:
+        drop(conn, item.table)
+        create_empty(conn, item.table, "raw.events")
+    for file in arrivals.stale if not arrivals.afresh else []:
+        conn.execute(f"delete from raw.events where source_file = {quoted(file)}")
+
+
+def parquet_rows(conn: duckdb.DuckDBPyConnection, item: Input) -> str:
+    """SQL for the rows of Parquet files, in the columns of the contract; of events, each with its file."""
+    more = f", {SOURCE_FILE} as source_file" if item.table.name == "events" else ""
+    with tempfile.TemporaryDirectory() as scratch:
+        sources = sources_of(conn, item.format, item.files, item.table.columns, Path(scratch))
+    check_columns(item, sources)
+    return " union all ".join(f"select {contract_columns(item.table, source)}{more} from {source.scan}" for source in sources)
+
+
+def insert_rows(
+    conn: duckdb.DuckDBPyConnection, item: Input, into: str, files: list[Path] | None = None
+) -> None:
+    """Inserts the rows of CSV or JSON files into a table: of `files` alone, each with its file, or of all."""
+    with tempfile.TemporaryDirectory() as scratch:
+        # Events are read file by file: DuckDB does not say which file a row is of where that had to be mended first.
+        batches = [item.files] if files is None else [[file] for file in files]
+        all_sources = []
+        for number, batch in enumerate(batches):
+            more = "" if files is None else f", {quoted(str(batch[0]))}"
+            sources = []
+            if batch:
+                place = Path(scratch, str(number))
+                sources = sources_of(conn, item.format, batch, item.table.columns, place)
+            if files is None:
+                check_columns(item, sources)
+            all_sources += sources
+            for source in sources:
+                conn.execute(f"insert into {into} select {contract_columns(item.table, source)}{more} from {source.scan}")
+                keep_unreadable_lines(conn, item, into, more)
+        if files is not None:
+            check_columns(item, all_sources)
+
+
+def read_requests(conn: duckdb.DuckDBPyConnection, item: Input) -> None:
+    """Reads the requests to be forgotten into the temporary table `deletion_requests`. Raises what show() raises, and
+    for a request that names nobody: it may be somebody's whose id could not be read."""
+    create_empty(conn, item.table, "temp.deletion_requests")
+    if item.format == "parquet":
+        conn.execute(f"insert into temp.deletion_requests {parquet_rows(conn, item)}")
+    elif item.files:
+        insert_rows(conn, item, "temp.deletion_requests")
+    if nameless := raw_erasure.nameless_requests(conn):
+        raise BadInput(
+            f"RAW_DATA: {nameless} rows of {item.shown} have neither user_id nor anonymous_id, or cannot be read; "
+            "mend them, or nobody knows who is to be forgotten"
+        )
+
+
+def has_requests(conn: duckdb.DuckDBPyConnection) -> bool:
+    """Whether there are requests that were not read before."""
+    return exists(conn, "main", "deletion_requests") and any_row(conn, "temp.deletion_requests")
+
+
+def exists(conn: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    """Whether there is such a table; temporary ones are in schema main."""
+    listed = f"from information_schema.tables where table_schema = '{schema}' and table_name = '{table}'"
+    return conn.execute(f"select exists ({listed})").fetchone()[0]
 
 
 def drop(conn: duckdb.DuckDBPyConnection, table: Table) -> None:
@@ -240,10 +427,12 @@ def drop(conn: duckdb.DuckDBPyConnection, table: Table) -> None:
         conn.execute(f"drop {'view' if kind == 'VIEW' else 'table'} raw.{table.name}")
 
 
-def create_empty(conn: duckdb.DuckDBPyConnection, table: Table, more_columns: str = "") -> None:
-    """Creates raw.<table> without rows."""
+def create_empty(conn: duckdb.DuckDBPyConnection, table: Table, name: str) -> None:
+    """Creates the table `name` with the columns of `table`, without rows; in place of a temporary one."""
     nothing = contract_columns(table, Source("", {}))
-    conn.execute(f"create table raw.{table.name} as select {nothing}{more_columns} where false")
+    more = ", cast(null as varchar) as source_file" if table.name == "events" else ""
+    how = "create or replace temp table" if name.startswith("temp.") else "create table"
+    conn.execute(f"{how} {name} as select {nothing}{more} where false")
 
 
 @contextmanager
@@ -299,12 +488,12 @@ def contract_columns(table: Table, source: Source) -> str:
     return ", ".join(listed)
 
 
-def keep_unreadable_lines(conn: duckdb.DuckDBPyConnection, item: Input, more_values: str = "") -> None:
+def keep_unreadable_lines(conn: duckdb.DuckDBPyConnection, item: Input, into: str, more_values: str) -> None:
     """One row of nulls for every record of the CSV just read that does not parse: rejected later, never lost."""
     if item.format == "csv":
         nulls = contract_columns(item.table, Source("", {}))
         conn.execute(
-            f"insert into raw.{item.table.name} "
+            f"insert into {into} "
             f"select {nulls}{more_values} from (select distinct scan_id, file_id, line from reject_errors)"
         )
         conn.execute("drop table if exists reject_errors")
@@ -315,7 +504,7 @@ def check_columns(item: Input, sources: list[Source]) -> None:
     """Raises BadInput where none of the files has a key column."""
     found = {name for source in sources for name in source.columns}
     missing = [key for key in item.table.keys if key not in found]
-    if item.table.name == "events" and not {"user_id", "anonymous_id"} & found:
+    if item.table.name in ("events", "deletion_requests") and not {"user_id", "anonymous_id"} & found:
         missing.append("user_id or anonymous_id")
     if sources and missing:
         # Only names of the contract are shown: the first line of a file without a header is a person's row.
@@ -332,7 +521,10 @@ def check(conn: duckdb.DuckDBPyConnection, item: Input) -> None:
     if not item.files:
         return
     name = f"raw.{item.table.name}"
-    if item.table.required and not conn.execute(f"select exists (select 1 from {name})").fetchone()[0]:
+    if item.table.name == "events" and raw_erasure.anybody(conn) and not any_row(conn, name):
+        # All of them asked to be forgotten.
+        return
+    if item.table.required and not any_row(conn, name):
         raise BadInput(f"{item.setting}: {item.shown} holds no row; {item.table.name} needs at least one")
     if item.table.name == "events":
         check_events(conn, item)
@@ -348,6 +540,11 @@ def check(conn: duckdb.DuckDBPyConnection, item: Input) -> None:
         check_aliases(conn, item)
     if item.table is TAXONOMY:
         check_taxonomy(conn, item)
+
+
+def any_row(conn: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Whether a table holds a row."""
+    return conn.execute(f"select exists (select 1 from {name})").fetchone()[0]
 
 
 def check_events(conn: duckdb.DuckDBPyConnection, item: Input) -> None:

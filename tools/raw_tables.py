@@ -62,7 +62,10 @@ TABLES = (
     Table(
         "exchange_rates", text=("currency",), times=("day",), numbers=("rate",), keys=("currency", "day", "rate")
     ),
+    Table("consents", text=("user_id", "purpose", "granted"), times=("at",), keys=("user_id", "purpose", "granted")),
 )
+# Never shown as a table: of who asks to be forgotten no id is kept (raw_erasure.py).
+DELETION_REQUESTS = Table("deletion_requests", text=("user_id", "anonymous_id"), times=("requested_at",))
 TAXONOMY = Table(
     "event_taxonomy",
     text=("event_name", "event_type", "is_activity"),
@@ -102,7 +105,10 @@ class Input:
 def program_fingerprint() -> str:
     """Changes when the programs do that read files: what they read is then read again."""
     digest = hashlib.sha256()
-    for program in ("raw_arrivals.py", "raw_columns.py", "raw_files.py", "raw_formats.py", "raw_tables.py"):
+    for program in (
+        "raw_arrivals.py", "raw_columns.py", "raw_erasure.py", "raw_files.py", "raw_formats.py", "raw_retention.py",
+        "raw_tables.py",
+    ):  # fmt: skip
         digest.update(Path(__file__).with_name(program).read_bytes())
     return digest.hexdigest()
 
@@ -118,7 +124,8 @@ def find_inputs(folder: Path, taxonomy: Path) -> list[Input]:
     kind = format_of(taxonomy)
     if kind is None:
         raise BadInput(f"TAXONOMY: {taxonomy} is none of {', '.join(FORMATS)}; copy seeds/event_taxonomy.csv")
-    return [find_input(table, folder) for table in TABLES] + [Input(TAXONOMY, kind, [taxonomy])]
+    tables = (*TABLES, DELETION_REQUESTS)
+    return [find_input(table, folder) for table in tables] + [Input(TAXONOMY, kind, [taxonomy])]
 
 
 def find_input(table: Table, folder: Path) -> Input:

@@ -24,6 +24,7 @@ from failing_rows import keep_failing_rows
 from history import Refused, what_is_known
 from one_run import Busy, only_run
 from publish import publish
+from raw_erasure import forgotten, has_traces, rewrite
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -127,10 +128,21 @@ def finish(console: Console, env: dict[str, str], outcome: Outcome, began: float
     """Prints the summary and publishes the marts. Where that cannot be done, the outcome says why."""
     try:
         show_summary(console, Path(env["WAREHOUSE"]))
-        published = publish(Path(env["WAREHOUSE"]))
+        has_forgotten = has_traces(Path(env["WAREHOUSE"]))
+        published = publish(Path(env["WAREHOUSE"]), keep_before=not has_forgotten)
     except (OSError, duckdb.Error) as error:
         outcome.code = 1
         outcome.causes["publish"] = f"Built and tested, but not published: {said(error, 'the copy for readers', env)}"
+        return
+    try:
+        if has_forgotten:
+            rewrite(Path(env["WAREHOUSE"]))
+    except (OSError, duckdb.Error) as error:
+        outcome.code = 1
+        outcome.causes["rewrite"] = (
+            "Built, tested and published, but deleted rows may still be in the warehouse's file: "
+            f"{said(error, 'writing it anew', env)}"
+        )
         return
     seconds = time.monotonic() - began
     where = f"Tables: schema marts in {env['WAREHOUSE']}"
@@ -376,7 +388,7 @@ def end(dbt: subprocess.Popen[str]) -> None:
 def show_summary(console: Console, warehouse: Path) -> None:
     """Prints the sizes of all segments at the as-of date, and what became of the input."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
-        as_of_date, people = connection.execute(
+        as_of_date, members = connection.execute(
             "select as_of_date, members from marts.fct_segment_daily where segment_set = 'all' "
             f"and as_of_date = {LATEST}"
         ).fetchone() or (None, 0)
@@ -390,14 +402,17 @@ def show_summary(console: Console, warehouse: Path) -> None:
             "order by input_table, check_name"
         ).fetchall()
         (newest,) = connection.execute("select max(event_date) from intermediate.int_half_hours").fetchone() or (None,)
+        people, ids = forgotten(connection)
         unlisted = []
         if any(check == UNLISTED and count for _, check, count in health):
             unlisted = connection.execute(MOST_UNLISTED_NAMES).fetchall()
     console.print(segment_table(sizes))
     clock = clock_words(as_of_date, newest, date.today())
-    console.print(f"As of {as_of_date}: {people:,} people.{clock}", soft_wrap=True)
+    console.print(f"As of {as_of_date}: {members:,} people.{clock}", soft_wrap=True)
     for line in input_lines(health):
         console.print(line, soft_wrap=True, markup=False)
+    if ids:
+        console.print(f"Forgotten: {people:,} people ({ids:,} ids).", soft_wrap=True, markup=False)
     if unlisted:
         names = ", ".join(f"{name} ({count:,})" for name, count in unlisted)
         console.print(f"Newest of what the taxonomy does not list: {names}.", soft_wrap=True, markup=False)

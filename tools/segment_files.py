@@ -144,6 +144,10 @@ def read_set(project: Path, file: Path) -> SegmentSet:
     for key, words in (("kind", tuple(KINDS)), ("overlap", overlaps), ("coverage", coverages)):
         if meta.get(key) not in words:
             raise Invalid(f"{yaml_path}: segment_set.{key} is {meta.get(key)}; write {' or '.join(words)}")
+    if "purpose" in meta and not re.fullmatch("[a-z][a-z_]*", str(meta["purpose"])):
+        raise Invalid(
+            f"{yaml_path}: segment_set.purpose is {meta['purpose']}; write one lower-case word, as analytics, or leave it out"
+        )
     population = str((meta.get("population") or {}).get("sql") or "")
     if not population:
         raise Invalid(f"{yaml_path}: segment_set.population.sql is missing; write the condition that picks the users")

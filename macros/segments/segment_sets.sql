@@ -4,6 +4,7 @@
   needs no other line.
 
     name, kind, overlap, coverage, population, objective, owner, review_by    of config.meta.segment_set
+    purpose    of the same; none where the set declares none
     segments    a list: name (null for an attribute set), column, description, rationale, action, since
     node        the model as dbt knows it
 
@@ -38,6 +39,14 @@
         ) -%}
     {%- endif -%}
 
+    {%- set purpose = declared.get('purpose') -%}
+    {%- if 'purpose' in declared and not modules.re.fullmatch('[a-z][a-z_]*', purpose | string) -%}
+        {%- do exceptions.raise_compiler_error(
+            "_seg_" ~ name ~ ".yml: config.meta.segment_set.purpose is '" ~ purpose ~ "'; write one lower-case word, as "
+            ~ "analytics, or leave it out"
+        ) -%}
+    {%- endif -%}
+
     {%- set segments = [] -%}
     {%- for column in node.columns.values() if column.name not in ('as_of_date', 'user_id') -%}
         {%- if (column.data_type or '') | lower == wanted_type -%}
@@ -66,6 +75,7 @@
         'population': (declared.get('population') or {}).get('description'),
         'objective': declared.get('objective'),
         'owner': declared.get('owner'),
+        'purpose': purpose,
         'review_by': segment_day(declared.get('review_by'), node.name ~ ': review_by'),
         'segments': segments,
         'node': node,

@@ -14,6 +14,12 @@ built as (
 
 ),
 
+retention as (
+
+    select * from {{ source('runs', 'retention') }}
+
+),
+
 final as (
 
     -- No version: there is nothing of that day any more.
@@ -24,7 +30,13 @@ final as (
     from versions
     full outer join built
         on versions.cause = built.cause and versions.event_date = built.event_date
-    where not ({{ same('versions.version', 'built.version') }})
+    where
+        not ({{ same('versions.version', 'built.version') }})
+        -- A day whose events are no longer kept stays as it was built.
+        and not exists (
+            select 1 from retention
+            where coalesce(versions.event_date, built.event_date) < retention.first_open_day
+        )
 
 )
 

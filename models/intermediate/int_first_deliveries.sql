@@ -7,7 +7,8 @@
     materialized='incremental',
     incremental_strategy='append',
     pre_hook="{% if is_incremental() %}delete from {{ this }} where event_date in "
-        ~ "(select event_date from {{ ref('int_days_nearby') }} where days_off between -1 and 1){% endif %}",
+        ~ "(select event_date from {{ ref('int_days_nearby') }} where days_off between -1 and 1) "
+        ~ "or event_date < (select max(first_open_day) from {{ source('runs', 'retention') }}){% endif %}",
 ) }}
 -- stg_events is named twice, not imported once: DuckDB would keep a shared CTE as a copy of all events.
 with

@@ -22,7 +22,9 @@ seg_{{ set.name }} as (
 
     select every_date.*
     from {{ ref('seg_' ~ set.name) }} as every_date
-    where every_date.as_of_date = (select latest.as_of_date from latest)
+    where
+        every_date.as_of_date = (select latest.as_of_date from latest)
+        and {{ of_purpose(set, 'every_date') }}
 
 ),
 

@@ -18,7 +18,14 @@ event_columns as (
 
 half_hours as (
 
-    select * from {{ ref('int_half_hours') }}
+    -- Of the days whose rows there still are.
+    select *
+    from {{ ref('int_half_hours') }}
+    where
+        event_date >= coalesce(
+            (select max(retention.first_open_day) from {{ source('runs', 'retention') }} as retention),
+            cast('0001-01-01' as date)
+        )
 
 ),
 

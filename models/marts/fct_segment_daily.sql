@@ -1,5 +1,5 @@
 -- How many are in each segment on each evaluated day, the empty ones included, what share that is of the set's
--- population (the rows of its model), and how many entered and left.
+-- population (the rows of its model, of people who agree to its purpose), and how many entered and left.
 --
 -- Counted from the stays, so that it cannot disagree with them; but for the latest day, which counts the membership:
 -- where that day is built again, the marts beside this one tell of what is known now, and history of what was.
@@ -204,7 +204,9 @@ populations as (
         '{{ set.name }}' as segment_set,
         count(*) as people
     from {{ ref('seg_' ~ set.name) }} as every_date
-    where every_date.as_of_date = (select latest.as_of_date from latest)
+    where
+        every_date.as_of_date = (select latest.as_of_date from latest)
+        and {{ of_purpose(set, 'every_date') }}
     {%- endfor %}
 
 ),

@@ -53,7 +53,8 @@ populations as (
         as_of_date,
         '{{ set.name }}' as segment_set,
         count(*) as people
-    from {{ ref('seg_' ~ set.name) }}
+    from {{ ref('seg_' ~ set.name) }} as every_user
+    where {{ of_purpose(set, 'every_user') }}
     group by as_of_date
     {%- endfor %}
 

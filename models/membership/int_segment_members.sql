@@ -1,11 +1,14 @@
 -- Who is in which segment, of every set, at each as-of date. Values of an attribute set with few members at a date are
--- folded into `other` here and nowhere else: history and marts count what this one says.
+-- folded into `other` here and nowhere else: history and marts count what this one says. Of a set that declares a
+-- purpose, only people who agree to it are there.
 {%- set sets = segment_sets() %}
 with
 {% for set in sets -%}
 seg_{{ set.name }} as (
 
-    select * from {{ ref('seg_' ~ set.name) }}
+    select every_user.*
+    from {{ ref('seg_' ~ set.name) }} as every_user
+    where {{ of_purpose(set, 'every_user') }}
 
 ),
 

@@ -39,6 +39,7 @@ KEPT = f"""
     {"; ".join(KEPT_OF_FILES)};
     create schema if not exists runs;
     create table if not exists runs.built_days (cause varchar, event_date date, version varchar);
+    create table if not exists runs.retention (first_open_day date);
 """
 # What is built from the raw events, and stays from run to run or is what later layers read.
 MODELS = ("int_user_metrics", "int_sessions", "stg_generic__rejected_events", "stg_generic__event_counts")
@@ -153,9 +154,9 @@ class Growing(Warehouse):
         self.later = {node["unique_id"]: node for node in json.loads(incremental_manifest)["nodes"].values()}
         self.started = False
 
-    def arrive(self, folder: Path, taxonomy: Path, zone: str, as_of_dates: Iterable[date], until: int = 99) -> None:
+    def arrive(self, folder: Path, taxonomy: Path, zone: str, as_of_dates: Iterable[date], until: int = 99, retention: int | None = None) -> None:
         """A run on the files of a folder. `until`: how many of the stored models it comes to before it dies."""
-        show_raw_tables(self.connection, find_inputs(folder, taxonomy), zone=zone)
+        show_raw_tables(self.connection, find_inputs(folder, taxonomy), zone=zone, retention=retention)
         stored = 0
         for node in self.models:
             if node["name"] == AS_OF_DATES:
@@ -185,6 +186,7 @@ class Growing(Warehouse):
     def rendered(self, hook: str, node: dict) -> str:
         """A pre-hook as dbt would run it in a warehouse that was built before."""
         hook = re.sub(r"{% (if is_incremental\(\)|endif) %}", "", hook).replace("{{ this }}", node["relation_name"])
+        hook = re.sub(r"{{ source\('(\w+)', '(\w+)'\) }}", r"\1.\2", hook)
         return re.sub(r"{{ ref\('(\w+)'\) }}", lambda found: self.node(found.group(1))["relation_name"], hook)
 
     def contents(self) -> dict[str, list[tuple]]:

@@ -177,7 +177,7 @@ def test_optional_tables_that_are_absent_are_empty(folder, show, conn):
     put_rows(folder / "events.csv", [EVENT])
     show()
     for table in TABLES[1:]:
-        assert rows(conn, ", ".join(table.columns), table.name) == []
+        assert rows(conn, ", ".join(f'"{column}"' for column in table.columns), table.name) == []
 
 
 def test_an_optional_table_comes_and_goes(folder, show, conn):

@@ -49,13 +49,38 @@ by_day as (
 
 ),
 
+-- Of days whose single events are no longer kept, the half hours are all there is.
+activity as (
+
+    select
+        user_key,
+        device_key,
+        event_date,
+        1 as events
+    from {{ ref('int_events') }}
+    where is_activity
+
+    union all
+
+    select
+        user_key,
+        device_key,
+        event_date,
+        events
+    from {{ ref('int_half_hours') }}
+    where
+        events > 0
+        and event_date < (select max(retention.first_open_day) from {{ source('runs', 'retention') }} as retention)
+
+),
+
 by_event as (
 
     select
         as_of_dates.as_of_date,
         people.person_key,
-        count(*) as events
-    from {{ ref('int_events') }} as events
+        sum(events.events) as events
+    from activity as events
     inner join {{ ref('int_people') }} as people
         on
             {{ same('events.user_key', 'people.user_key') }}
@@ -65,7 +90,6 @@ by_event as (
             events.event_date <= as_of_dates.as_of_date
             and people.known_from <= as_of_dates.as_of_date
             and people.known_to > as_of_dates.as_of_date
-    where events.is_activity
     group by as_of_dates.as_of_date, people.person_key
 
 ),

@@ -1,11 +1,34 @@
 -- Everybody with activity up to the as-of date has one row of metrics at it, and nobody else has any.
-with active as (
+with activity as (
 
-    -- From the events themselves, not by the way that the metrics go.
+    -- From the events themselves, not by the way that the metrics go; of days whose events are no longer kept, from what
+    -- there is.
+    select
+        user_key,
+        device_key,
+        event_date
+    from {{ ref('int_events') }}
+    where is_activity
+
+    union all
+
+    select
+        user_key,
+        device_key,
+        event_date
+    from {{ ref('int_half_hours') }}
+    where
+        events > 0
+        and event_date < (select max(retention.first_open_day) from {{ source('runs', 'retention') }} as retention)
+
+),
+
+active as (
+
     select distinct
         as_of_dates.as_of_date,
         people.user_id
-    from {{ ref('int_events') }} as events
+    from activity as events
     inner join {{ ref('int_people') }} as people
         on
             {{ same('events.user_key', 'people.user_key') }}
@@ -15,7 +38,6 @@ with active as (
             events.event_date <= as_of_dates.as_of_date
             and people.known_from <= as_of_dates.as_of_date
             and people.known_to > as_of_dates.as_of_date
-    where events.is_activity
 
 ),
 

@@ -25,6 +25,10 @@
     ('feedback', 'submitted_at does not parse', 'odd_times'),
     ('exchange_rates', 'raw rows', 'raw_rows'),
     ('exchange_rates', 'no currency, no day or no rate', 'unusable'),
+    ('consents', 'raw rows', 'raw_rows'),
+    ('consents', 'no user_id or no purpose', 'nobodies'),
+    ('consents', 'granted is neither true nor false', 'odd_words'),
+    ('consents', 'at does not parse', 'odd_times'),
 ] %}
 
 with event_counts as (
@@ -117,6 +121,17 @@ exchange_rates as (
             end
         ) as unusable
     from {{ source('generic', 'exchange_rates') }}
+
+),
+
+consents as (
+
+    select
+        count(*) as raw_rows,
+        count(case when coalesce(user_id, '') = '' or coalesce(trim(purpose), '') = '' then 1 end) as nobodies,
+        count(case when coalesce(lower(trim(granted)), '') not in ('true', 'false') then 1 end) as odd_words,
+        count(case when {{ try_timestamp('"at"') }} is null and cast("at" as varchar) <> '' then 1 end) as odd_times
+    from {{ source('generic', 'consents') }}
 
 ),
 

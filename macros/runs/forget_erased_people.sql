@@ -1,0 +1,62 @@
+{#-
+  At the start of a run: takes forgotten people (runs.erased_ids, see tools/raw_erasure.py) out of what is not built
+  anew from the raw data: marts that keep earlier days, and the half hours of days whose events are no longer kept.
+  Whatever else is stored follows from these two and from int_changed_days.
+-#}
+{% macro forget_erased_people() %}
+    {%- if execute and target.type == 'duckdb' and run_query('select exists (from runs.erased_ids) as found').rows[0][0] %}
+        {%- set by_hash = run_query('select exists (from runs.erased_ids where id_key is null) as found').rows[0][0] %}
+        {%- for node in graph.nodes.values() | selectattr('resource_type', 'equalto', 'model')
+            if node.config.materialized == 'incremental' and 'marts' in node.fqn and 'user_id' in node.columns
+            and load_relation(api.Relation.create(node.database, node.schema, node.alias)) %}
+            begin;
+            {%- if node.name == 'fct_segment_membership_history' %}
+            {#- The sizes of populations that were noted on each day are those of the people who are left. #}
+            update runs.evaluations set people = evaluations.people - gone.people
+            from (
+                select
+                    days.as_of_date,
+                    days.segment_set,
+                    count(distinct stays.user_id) as people
+                from (select distinct as_of_date, segment_set from runs.evaluations) as days
+                inner join {{ node.relation_name }} as stays
+                    on
+                        stays.valid_from <= days.as_of_date
+                        and (stays.valid_to is null or stays.valid_to > days.as_of_date)
+                        and days.segment_set in ('all', stays.segment_set)
+                where {{ is_erased('stays.user_id', by_hash) }}
+                group by days.as_of_date, days.segment_set
+            ) as gone
+            where evaluations.as_of_date = gone.as_of_date and evaluations.segment_set = gone.segment_set;
+            {%- endif %}
+            delete from {{ node.relation_name }} where {{ is_erased('user_id', by_hash) }};
+            commit;
+        {%- endfor %}
+        {%- set half_hours = graph.nodes['model.' ~ project_name ~ '.int_half_hours'] %}
+        {%- set identities = graph.nodes['model.' ~ project_name ~ '.int_identities'] %}
+        {%- if load_relation(api.Relation.create(half_hours.database, half_hours.schema, half_hours.alias))
+            and load_relation(api.Relation.create(identities.database, identities.schema, identities.alias)) %}
+            delete from {{ half_hours.relation_name }}
+            where pair_key in (
+                select pair_key
+                from {{ identities.relation_name }}
+                where
+                    {{ is_erased('user_id', by_hash) }}
+                    or (user_id is null and {{ is_erased("'anon:' || anonymous_id", by_hash) }})
+            );
+            {#- An event of somebody else on a forgotten device stays theirs. #}
+            update {{ identities.relation_name }} set anonymous_id = null
+            where user_id is not null and {{ is_erased("'anon:' || anonymous_id", by_hash) }};
+        {%- endif %}
+    {%- endif %}
+{% endmacro %}
+
+{#- Whether an id as the marts know it is that of a forgotten person; as is_erased() of tools/raw_erasure.py. -#}
+{% macro is_erased(person, by_hash) -%}
+    (
+        hash({{ person }}) in (select id_key from runs.erased_ids where id_key is not null)
+        {%- if by_hash %}
+        or coalesce(sha256({{ person }}) in (select id_hash from runs.erased_ids where id_key is null), false)
+        {%- endif %}
+    )
+{%- endmacro %}
