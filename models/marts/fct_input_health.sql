@@ -242,14 +242,15 @@ checks as (
         null as row_count,
         {%- if bounds.max_hours_since_last_event is none %}
         'ok' as status,
+        null as value,
         {%- else %}
         case
             when hours_since_last_event <= {{ bounds.max_hours_since_last_event }} then 'ok'
             -- Also where there never was an event.
             else '{{ bounds.beyond.freshness }}'
         end as status,
-        {%- endif %}
         hours_since_last_event as value,
+        {%- endif %}
         null as previous_value,
         {{ 'null' if bounds.max_hours_since_last_event is none else bounds.max_hours_since_last_event }} as limit_value
     from clean
