@@ -16,16 +16,20 @@ event_columns as (
 
 ),
 
+retention as (
+
+    select coalesce(max(first_open_day), cast('0001-01-01' as date)) as first_open_day
+    from {{ source('runs', 'retention') }}
+
+),
+
 half_hours as (
 
     -- Of the days whose rows there still are.
-    select *
-    from {{ ref('int_half_hours') }}
-    where
-        event_date >= coalesce(
-            (select max(retention.first_open_day) from {{ source('runs', 'retention') }} as retention),
-            cast('0001-01-01' as date)
-        )
+    select counted.*
+    from {{ ref('int_half_hours') }} as counted
+    cross join retention
+    where counted.event_date >= retention.first_open_day
 
 ),
 

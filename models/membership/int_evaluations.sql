@@ -50,12 +50,12 @@ populations as (
     union all
 
     select
-        as_of_date,
+        every_user.as_of_date,
         '{{ set.name }}' as segment_set,
         count(*) as people
     from {{ ref('seg_' ~ set.name) }} as every_user
     where {{ of_purpose(set, 'every_user') }}
-    group by as_of_date
+    group by every_user.as_of_date
     {%- endfor %}
 
 ),
