@@ -14,6 +14,29 @@
     );
 {% endmacro %}
 
+{#-
+  At the start of a run that builds: where the stored models were built by another version of the project, all their
+  days would be built anew. They are dropped then, since their columns may be others, too. Not where closed days are
+  kept in them alone (vars.event_retention_days).
+-#}
+{% macro drop_stored_models_of_another_version() %}
+    {%- if execute and flags.WHICH in ('build', 'run') -%}
+        {%- do run_query('create schema if not exists runs') -%}
+        {%- do run_query('create table if not exists runs.stored_models (version ' ~ dbt.type_string() ~ ')') -%}
+        {%- set version = stored_models_version() -%}
+        {%- if version not in run_query('select version from runs.stored_models').columns[0].values() -%}
+            {%- for node in stored_models() if not var('event_retention_days') -%}
+                {%- set relation = adapter.get_relation(node.database, node.schema, node.alias) -%}
+                {%- if relation -%}
+                    {%- do adapter.drop_relation(relation) -%}
+                {%- endif -%}
+            {%- endfor -%}
+            {%- do run_query('delete from runs.stored_models') -%}
+            {%- do run_query("insert into runs.stored_models values ('" ~ version ~ "')") -%}
+        {%- endif -%}
+    {%- endif -%}
+{% endmacro %}
+
 {#- At the end of a run. Says nothing where one of the stored models was not built by it. -#}
 {% macro note_built_days(results) %}
     {%- set built = [] -%}

@@ -8,12 +8,13 @@ with raw_consents as (
 final as (
 
     select
-        user_id,
-        lower(trim(purpose)) as purpose,
-        coalesce(lower(trim(granted)) = 'true', false) as is_granted,
-        {{ try_timestamp('at') }} as said_at
+        -- With the table's name: alone, `at` is a word of SQL's own.
+        raw_consents.user_id,
+        lower(trim(raw_consents.purpose)) as purpose,
+        coalesce(lower(trim(raw_consents.granted)) = 'true', false) as is_granted,
+        {{ try_timestamp('raw_consents.at') }} as said_at
     from raw_consents
-    where nullif(user_id, '') is not null and nullif(trim(purpose), '') is not null
+    where nullif(raw_consents.user_id, '') is not null and nullif(trim(raw_consents.purpose), '') is not null
 
 )
 
