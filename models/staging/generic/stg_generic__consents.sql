@@ -11,7 +11,7 @@ final as (
         user_id,
         lower(trim(purpose)) as purpose,
         coalesce(lower(trim(granted)) = 'true', false) as is_granted,
-        {{ try_timestamp('at') }} as said_at
+        {{ try_timestamp('raw_consents.at') }} as said_at
     from raw_consents
     where nullif(user_id, '') is not null and nullif(trim(purpose), '') is not null
 

@@ -135,8 +135,9 @@ consents as (
         count(*) as raw_rows,
         count(case when coalesce(user_id, '') = '' or coalesce(trim(purpose), '') = '' then 1 end) as nobodies,
         count(case when coalesce(lower(trim(granted)), '') not in ('true', 'false') then 1 end) as odd_words,
-        count(case when {{ try_timestamp('at') }} is null and cast(at as varchar) <> '' then 1 end) as odd_times
-    from {{ source('generic', 'consents') }}
+        count(case when {{ try_timestamp('raw_consents.at') }} is null and cast(raw_consents.at as varchar) <> '' then 1 end)
+            as odd_times
+    from {{ source('generic', 'consents') }} as raw_consents
 
 ),
 
