@@ -12,6 +12,18 @@
         event_date date,
         version {{ dbt.type_string() }}
     );
+    {%- if flags.FULL_REFRESH and var('event_retention_days') %}
+    {#- The stored models keep their rows (stored_models_full_refresh); all open days are to be built anew. #}
+    delete from runs.built_days;
+    {%- endif %}
+{% endmacro %}
+
+{#-
+  The config full_refresh of stored models: false where events are kept for some days only, since what was counted of
+  closed days cannot be built anew; else nothing, so that the flag of the command decides.
+-#}
+{% macro stored_models_full_refresh() %}
+    {{ return(false if var('event_retention_days') else none) }}
 {% endmacro %}
 
 {#-

@@ -4,6 +4,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
+    full_refresh=stored_models_full_refresh(),
     pre_hook="{% if is_incremental() %}delete from {{ this }} where traits_key not in "
         ~ "(select traits_key from {{ ref('int_half_hours') }}){% endif %}",
 ) }}

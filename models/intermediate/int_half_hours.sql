@@ -5,6 +5,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
+    full_refresh=stored_models_full_refresh(),
     pre_hook="{% if is_incremental() %}delete from {{ this }} where event_date in "
         ~ "(select event_date from {{ ref('int_changed_days') }}){% endif %}",
 ) }}

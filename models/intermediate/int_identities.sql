@@ -5,6 +5,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
+    full_refresh=stored_models_full_refresh(),
     pre_hook="{% if is_incremental() %}delete from {{ this }} where (pair_key, first_seen_at) not in "
         ~ "(select pair_key, min(first_event_at) from {{ ref('int_half_hours') }} group by pair_key){% endif %}",
 ) }}

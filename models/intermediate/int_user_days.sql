@@ -7,6 +7,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
+    full_refresh=stored_models_full_refresh(),
     pre_hook="{% if is_incremental() %}delete from {{ this }} where "
         ~ "event_date in (select event_date from {{ ref('int_days_nearby') }} where days_off in (0, 1)) "
         ~ "or version_key not in (select version_key from {{ ref('int_people') }}){% endif %}",
