@@ -9,7 +9,6 @@
         {%- for node in graph.nodes.values() | selectattr('resource_type', 'equalto', 'model')
             if node.config.materialized == 'incremental' and 'marts' in node.fqn and 'user_id' in node.columns
             and load_relation(api.Relation.create(node.database, node.schema, node.alias)) %}
-            begin;
             {%- if node.name == 'fct_segment_membership_history' %}
             {#- The sizes of populations that were noted on each day are those of the people who are left. #}
             update runs.evaluations set people = evaluations.people - gone.people
@@ -30,7 +29,6 @@
             where evaluations.as_of_date = gone.as_of_date and evaluations.segment_set = gone.segment_set;
             {%- endif %}
             delete from {{ node.relation_name }} where {{ is_erased('user_id', by_hash) }};
-            commit;
         {%- endfor %}
         {%- set half_hours = graph.nodes['model.' ~ project_name ~ '.int_half_hours'] %}
         {%- set identities = graph.nodes['model.' ~ project_name ~ '.int_identities'] %}
@@ -48,6 +46,9 @@
             update {{ identities.relation_name }} set anonymous_id = null
             where user_id is not null and {{ is_erased("'anon:' || anonymous_id", by_hash) }};
         {%- endif %}
+        {#- run_query() began a transaction; dbt takes for granted that there is one. #}
+        commit;
+        begin;
     {%- endif %}
 {% endmacro %}
 
