@@ -166,10 +166,29 @@ def is_long_pause(env: dict[str, str]) -> bool:
     try:
         known = what_is_known(Path(env["WAREHOUSE"]))
         newest = date.fromisoformat(env["AS_OF"]) if env.get("AS_OF") else date.today()
+        if (newest - known.last_evaluated).days <= known.days_a_step:
+            return False
+        # Events of long ago are no pause: there are new days where there are new files.
+        return bool(env.get("AS_OF")) or events_changed(env)
     except (Refused, ValueError, duckdb.Error):
         # No history yet; or dbt says better what is wrong.
         return False
-    return (newest - known.last_evaluated).days > known.days_a_step
+
+
+def events_changed(env: dict[str, str]) -> bool:
+    """Whether the files of events are others than those that the warehouse has read."""
+    # They load dbt, which takes longer than the rest.
+    from raw_tables import BadInput, find_inputs
+
+    folder = Path(env.get("RAW_DATA") or PROJECT / "seeds" / "sample").resolve()
+    taxonomy = Path(env.get("TAXONOMY") or PROJECT / "seeds" / "event_taxonomy.csv").resolve()
+    try:
+        events = next(item for item in find_inputs(folder, taxonomy) if item.table.name == "events")
+    except BadInput:
+        return False
+    with duckdb.connect(env["WAREHOUSE"], read_only=True) as connection:
+        read = connection.execute("select fingerprint from raw.loaded_files where table_name = 'events'").fetchone()
+    return read != (events.fingerprint(),)
 
 
 # Building

@@ -1,4 +1,5 @@
--- Who agrees, at each as-of date, to each purpose that a segment set declares: those whose last word by its end is a yes.
+-- Who agrees, at each as-of date, to each purpose that a segment set declares: those whose last word by its end is a
+-- yes.
 -- Where there is no input of consents nobody was asked, and everybody is here.
 with metrics as (
 
@@ -67,7 +68,7 @@ ranked as (
         on
             consents.user_id = aliases.previous_id
             and aliases.known_from <= as_of_dates.as_of_date
-            and as_of_dates.as_of_date < aliases.known_to
+            and aliases.known_to > as_of_dates.as_of_date
 
 ),
 

@@ -1,7 +1,7 @@
 -- Everybody with activity up to the as-of date has one row of metrics at it, and nobody else has any.
 with activity as (
 
-    -- From the events themselves, not by the way that the metrics go; where they are no longer kept, from what there is.
+    -- From the events themselves, not by the way that the metrics go; from what there is where they are kept no longer.
     select
         user_key,
         device_key,

@@ -128,9 +128,11 @@ consents as (
 
     select
         count(*) as raw_rows,
-        count(case when coalesce(sent.user_id, '') = '' or coalesce(trim(sent.purpose), '') = '' then 1 end) as nobodies,
+        count(case when coalesce(sent.user_id, '') = '' or coalesce(trim(sent.purpose), '') = '' then 1 end)
+            as nobodies,
         count(case when coalesce(lower(trim(sent.granted)), '') not in ('true', 'false') then 1 end) as odd_words,
-        count(case when {{ try_timestamp('sent.at') }} is null and cast(sent.at as varchar) <> '' then 1 end) as odd_times
+        count(case when {{ try_timestamp('sent.at') }} is null and cast(sent.at as varchar) <> '' then 1 end)
+            as odd_times
     from {{ source('generic', 'consents') }} as sent
 
 ),
