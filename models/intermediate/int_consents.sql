@@ -67,8 +67,8 @@ ranked as (
     left join aliases
         on
             consents.user_id = aliases.previous_id
-            and aliases.known_from <= as_of_dates.as_of_date
-            and aliases.known_to > as_of_dates.as_of_date
+            and as_of_dates.as_of_date >= aliases.known_from
+            and as_of_dates.as_of_date < aliases.known_to
 
 ),
 
