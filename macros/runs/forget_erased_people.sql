@@ -5,6 +5,10 @@
 -#}
 {% macro forget_erased_people() %}
     {%- if execute and target.type == 'duckdb' and run_query('select exists (from runs.erased_ids) as found').rows[0][0] %}
+        {#- Where nothing was asked of the warehouse yet, dbt has no transaction open: the end of this needs one. -#}
+        {%- call statement('open_transaction', auto_begin=true) -%}
+            select 1
+        {%- endcall -%}
         {%- set by_hash = run_query('select exists (from runs.erased_ids where id_key is null) as found').rows[0][0] %}
         {%- for node in graph.nodes.values() | selectattr('resource_type', 'equalto', 'model')
             if node.config.materialized == 'incremental' and 'marts' in node.fqn and 'user_id' in node.columns
@@ -46,7 +50,7 @@
             update {{ identities.relation_name }} set anonymous_id = null
             where user_id is not null and {{ is_erased("'anon:' || anonymous_id", by_hash) }};
         {%- endif %}
-        {#- run_query() began a transaction; dbt takes for granted that there is one. #}
+        {#- dbt takes for granted that there is still one. #}
         commit;
         begin;
     {%- endif %}

@@ -235,7 +235,7 @@ def runs(project, make_run, tmp_path_factory):
     assert first.code == 0, first.output
     with duckdb.connect(str(place / "w.duckdb")) as warehouse:
         found = where(warehouse, ZOE)
-        warehouse.execute("create schema test_failures")
+        warehouse.execute("create schema if not exists test_failures")
         warehouse.execute("create table test_failures.something as select user_id from intermediate.int_identities")
     put(raw / "deletion_requests.csv", f"user_id,anonymous_id,requested_at\n,{other_device},2024-06-28\n")
     second = make_run(place, RAW_DATA=raw, WAREHOUSE=place / "w.duckdb")
@@ -313,5 +313,7 @@ def test_built_in_one_go_it_is_the_same(runs, dbt, tmp_path):
         "intermediate.int_half_hours", "intermediate.int_first_deliveries", "intermediate.int_identities",
         "intermediate.int_user_days", "intermediate.int_user_metrics", "marts.dim_users", "marts.fct_input_health",
     ):  # fmt: skip
-        select = f"select * from {table} order by all"
+        # What was compared between deliveries is about them, not about what is left.
+        counts = "input_table, check_name, row_count" if table.endswith("health") else "*"
+        select = f"select {counts} from {table} order by all"
         assert at_once.rows(select) == runs[3].rows(select), table
