@@ -49,25 +49,29 @@
   writes the stays, so that a run killed at any moment leaves both or neither.
 -#}
 {% macro record_evaluations() %}
-    {%- if env_var('RESTATE', '') %}
-    delete from {{ source('runs', 'evaluations') }}
-    where exists (
-        select 1
-        from {{ ref('int_evaluations') }} as again
-        where
-            again.as_of_date = evaluations.as_of_date
-            and again.segment_set = evaluations.segment_set
-            and again.segment = evaluations.segment
-    );
-    {%- endif %}
+    {#- int_evaluations is a view of what is written here: all of it is written before anything is deleted. -#}
     insert into {{ source('runs', 'evaluations') }} (as_of_date, segment_set, segment, people, evaluated_at)
     select
         as_of_date,
         segment_set,
         segment,
         people,
-        {{ run_started_at_utc() }}
-    from {{ ref('int_evaluations') }}
+        cast(null as timestamp)
+    from {{ ref('int_evaluations') }};
+    delete from {{ source('runs', 'evaluations') }}
+    where
+        evaluated_at is not null
+        and exists (
+            select 1
+            from {{ source('runs', 'evaluations') }} as again
+            where
+                again.evaluated_at is null
+                and again.as_of_date = evaluations.as_of_date
+                and again.segment_set = evaluations.segment_set
+                and again.segment = evaluations.segment
+        );
+    update {{ source('runs', 'evaluations') }} set evaluated_at = {{ run_started_at_utc() }}
+    where evaluated_at is null
 {% endmacro %}
 
 {#- Writes down that a range was restated: dbt run-operation record_restatement, once it is done. -#}

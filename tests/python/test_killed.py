@@ -74,7 +74,8 @@ def contents(warehouse: Path) -> dict[str, list[tuple]]:
             if table == "marts.fct_input_health":
                 # How long ago the newest event was received depends on when it is asked.
                 kept = ["input_table", "check_name", "status", "row_count"]
-            found[table] = sorted(connection.execute(f"select {', '.join(kept)} from {table}{where}").fetchall(), key=str)
+            listed = ", ".join(f'"{column}"' for column in kept)
+            found[table] = sorted(connection.execute(f"select {listed} from {table}{where}").fetchall(), key=str)
     return found
 
 
