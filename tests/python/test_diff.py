@@ -454,7 +454,7 @@ def test_a_set_more_a_set_less_and_a_var(branch, clean_env, moved):
     )
     assert folded > 0
     top = section(text, "Segment diff: ")
-    assert "- fct_segment_membership (reads vars.min_segment_size, vars.segment_sets); read by " in top
+    assert " (reads vars.min_segment_size, vars.segment_sets); read by " in top
     assert [row[:3] for row in cells(top, "set")] == [
         ["geography_device", "**not edited**", str(folded)],
         ["cart", "removed", str(users)],
