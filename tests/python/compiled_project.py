@@ -40,6 +40,8 @@ KEPT = f"""
     create schema if not exists runs;
     create table if not exists runs.built_days (cause varchar, event_date date, version varchar);
     create table if not exists runs.retention (first_open_day date);
+    create table if not exists raw.consents (user_id varchar, purpose varchar, granted varchar, "at" varchar);
+    create table if not exists raw.given_inputs (table_name varchar);
 """
 # What is built from the raw events, and stays from run to run or is what later layers read.
 MODELS = ("int_user_metrics", "int_sessions", "stg_generic__rejected_events", "stg_generic__event_counts")

@@ -131,12 +131,19 @@ def marts(file: Path) -> dict[str, list[tuple]]:
         listed = f"select table_name from information_schema.tables where table_schema = '{schema}' order by 1"
         names = [name for (name,) in connection.execute(listed).fetchall()]
         assert len(names) > 7
-        return {name: connection.execute(f"from {schema}.{name} order by all").fetchall() for name in names}
+        return {name: connection.execute(cells(name, f"{schema}.{name}")).fetchall() for name in names}
 
 
 def parquet(folder: Path) -> dict[str, list[tuple]]:
     """Every cell of every Parquet file in a folder."""
-    return {file.stem: duckdb.sql(f"from '{file}' order by all").fetchall() for file in folder.glob("*.parquet")}
+    return {file.stem: duckdb.sql(cells(file.stem, f"'{file}'")).fetchall() for file in folder.glob("*.parquet")}
+
+
+def cells(mart: str, relation: str) -> str:
+    """SQL for the rows of a mart. The checks of one delivery beside the ones before depend on what was delivered when,
+    not on what there is."""
+    kept = "where check_name not like 'column without values%'" if mart == "fct_input_health" else ""
+    return f"from {relation} {kept} order by all"
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
