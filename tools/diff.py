@@ -32,7 +32,7 @@ import duckdb
 import yaml
 from diff_compare import Comparison
 from diff_markdown import Change, Version, nothing_to_compare, report
-from raw_tables import BadInput, find_inputs
+from raw_tables import PROGRAMS, BadInput, find_inputs
 from rich.console import Console
 from run import Outcome, cause, end, environment, events_of, note, progress_bar, started
 
@@ -42,7 +42,7 @@ MARKDOWN = PROJECT / "target" / "segment_diff.md"
 # Everything that decides who is in which segment. Where git sees no change in it, nothing is built.
 DECIDES = (
     "dbt_project.yml", "profiles.yml", "packages.yml", "models", "macros", "seeds", "snapshots",
-    "tools/raw_files.py", "tools/raw_formats.py", "tools/raw_tables.py",
+    *(f"tools/{program}" for program in PROGRAMS),
 )  # fmt: skip
 TAXONOMY = Path("seeds", "event_taxonomy.csv")
 MOST_CAUSES_SHOWN = 5
@@ -296,7 +296,7 @@ def changed_sources(base: Side, head: Side) -> set[str]:
     def content(file: Path) -> bytes:
         return file.read_bytes() if file.is_file() else b""
 
-    programs = [Path("tools", name) for name in ("raw_files.py", "raw_formats.py", "raw_tables.py")]
+    programs = [Path("tools", name) for name in PROGRAMS]
     if any(content(base.project / program) != content(head.project / program) for program in programs):
         return {source["name"] for source in head.manifest["sources"].values()}
     return {"event_taxonomy"} if content(taxonomy_of(base)) != content(taxonomy_of(head)) else set()

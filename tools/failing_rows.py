@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 import duckdb
+from raw_formats import quoted as string
 from short_of_room import said
 
 SCHEMA = "test_failures"
@@ -66,7 +67,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, memory_limit: str | None) -> 
     """Sets what profiles.yml sets for dbt, which ran the same queries."""
     connection.execute("set TimeZone = 'UTC'")
     if memory_limit:
-        connection.execute(f"set memory_limit = {text(memory_limit)}")
+        connection.execute(f"set memory_limit = {string(memory_limit)}")
 
 
 def forget(connection: duckdb.DuckDBPyConnection, kept: set[str]) -> None:
@@ -107,8 +108,3 @@ def keep(connection: duckdb.DuckDBPyConnection, name: str, result: dict | None, 
 def quoted(name: str) -> str:
     """A name as SQL takes it."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def text(value: str) -> str:
-    """A text as SQL takes it."""
-    return "'" + value.replace("'", "''") + "'"

@@ -121,9 +121,7 @@ class Dbt:
             said = node.config.meta.get("segment_set") if node.resource_type == "model" else None
             if said:
                 flags = [
-                    column.name
-                    for column in node.columns.values()
-                    if (column.data_type or "").lower() == "boolean"
+                    column.name for column in node.columns.values() if (column.data_type or "").lower() == "boolean"
                 ]
                 sets[said["name"]] = flags if said["kind"] == "flags" else ["all"]
         return sets

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 from one_run import one_after_the_other
+from raw_formats import quoted
 
 
 def publish(warehouse: Path, keep_before: bool = True) -> Path:
@@ -88,7 +89,3 @@ def change(link: Path, folder: Path) -> None:
     new.unlink(missing_ok=True)
     new.symlink_to(folder.name, target_is_directory=True)
     os.replace(new, link)
-
-
-def quoted(value: object) -> str:
-    return "'" + str(value).replace("'", "''") + "'"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
-from raw_formats import quoted
+from raw_formats import listed, quoted
 from raw_tables import Input
 
 TABLES = (
@@ -66,8 +66,10 @@ def note_arrivals(conn: duckdb.DuckDBPyConnection, arrivals: Arrivals, event_dat
     """Writes down what was read, once raw.events shows it, and gives the number of the load; `event_date` is the SQL
     for the day of one of its rows."""
     (load,) = conn.execute(NEXT_LOAD).fetchone() or (1,)
-    stale, new = listed(arrivals.stale), listed([str(file) for file in arrivals.read])
-    conn.execute(f"create temp table touched as select event_date from raw.event_file_days where source_file in {stale}")
+    stale, new = listed(arrivals.stale), listed(arrivals.read)
+    conn.execute(
+        f"create temp table touched as select event_date from raw.event_file_days where source_file in {stale}"
+    )
     conn.execute(f"delete from raw.event_files where source_file in {stale}")
     conn.execute(f"delete from raw.event_file_days where source_file in {stale}")
     for file in arrivals.read:
@@ -87,20 +89,21 @@ def note_arrivals(conn: duckdb.DuckDBPyConnection, arrivals: Arrivals, event_dat
 def note_days(conn: duckdb.DuckDBPyConnection, days: str, load: int) -> None:
     """Writes down that a load touched the days that `days` gives, which is SQL for a column event_date."""
     conn.execute(f"delete from raw.event_days where event_date in ({days})")
-    conn.execute(f"insert into raw.event_days select distinct event_date, {load} from ({days}) where event_date is not null")
+    conn.execute(
+        f"insert into raw.event_days select distinct event_date, {load} from ({days}) where event_date is not null"
+    )
 
 
-def note_shorter_files(conn: duckdb.DuckDBPyConnection, load: int) -> None:
-    """Writes down that the files hold less than they did: what was counted in them is counted again."""
-    conn.execute(f"update raw.event_files set load_number = {load}")
+def note_shorter_files(conn: duckdb.DuckDBPyConnection, load: int, first_day: str | None = None) -> None:
+    """Writes down that files hold less than they did: what was counted in them is counted again. With `first_day`,
+    those alone that hold events of days before it."""
+    shorter = f"(select source_file from raw.event_file_days where event_date < date '{first_day}')"
+    conn.execute(
+        f"update raw.event_files set load_number = {load}" + (f" where source_file in {shorter}" if first_day else "")
+    )
 
 
 def stamp(file: Path) -> tuple[int, int]:
     """What changes when somebody writes to a file: its size, and the time in nanoseconds."""
     stat = file.stat()
     return stat.st_size, stat.st_mtime_ns
-
-
-def listed(values: list[str]) -> str:
-    """The values as an SQL list that may be empty."""
-    return "(" + ", ".join(quoted(value) for value in values or [""]) + ")"

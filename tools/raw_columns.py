@@ -1,7 +1,7 @@
 """How many rows of a file of events have a value in each column of the contract.
 
-A column that used to have values and has none in what arrived last went missing on the way, or was renamed: nothing else
-would say so, since a missing column is null. Parquet says in its own statistics how many values are null, so that
+A column that used to have values and has none in what arrived last went missing on the way, or was renamed: nothing
+else would say so, since a missing column is null. Parquet says in its own statistics how many values are null, so that
 nothing is read; of CSV and JSON the rows that were just loaded are counted.
 
 raw.event_file_columns keeps what was counted before: a file that is written to again is compared with what it was, a
@@ -14,7 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import duckdb
-from raw_formats import partition_columns, path_list, quoted
+from raw_formats import listed, partition_columns, path_list, quoted
 from raw_tables import Input
 
 # Rows of one insert: the text of a statement is parsed in memory.
@@ -100,8 +100,3 @@ def counted_in_rows(
     for name, *numbers in conn.execute(query).fetchall():
         found.update({(by_name[name], column): number for column, number in zip(("", *columns), numbers)})
     return found
-
-
-def listed(files: list[Path]) -> str:
-    """The files as an SQL list."""
-    return "(" + ", ".join(quoted(file) for file in files) + ")"

@@ -24,6 +24,7 @@ import sys
 from pathlib import Path
 
 import duckdb
+from raw_formats import quoted
 
 # The columns of each input that hold a person's id as the marts know it.
 PERSONAL = {
@@ -37,8 +38,7 @@ CHECK = "hash('the hash that DuckDB has')"
 
 
 def prepare(conn: duckdb.DuckDBPyConnection) -> bool:
-    """Creates what is remembered, and gives whether DuckDB's hash is another one than before: the keys are void then.
-    """
+    """Creates what is remembered, and gives whether DuckDB hashes otherwise than before: the keys are void then."""
     conn.execute("create schema if not exists runs")
     conn.execute(
         "create table if not exists runs.erased_ids (kind varchar, id_hash varchar, id_key ubigint, person varchar, "
@@ -64,8 +64,7 @@ def keys_missing(conn: duckdb.DuckDBPyConnection) -> bool:
 
 
 def is_erased(person: str, by_hash: bool, catalog: str = "") -> str:
-    """SQL, never null, for whether an id as the marts know it is that of a forgotten person. `by_hash`: keys_missing().
-    """
+    """SQL, never null: whether an id as the marts know it is that of a forgotten person. `by_hash`: keys_missing()."""
     erased = f"{catalog}runs.erased_ids"
     by_key = f"hash({person}) in (select id_key from {erased} where id_key is not null)"
     if not by_hash:
@@ -112,9 +111,7 @@ def nameless_requests(conn: duckdb.DuckDBPyConnection) -> int:
     return conn.execute(f"select count(*) from deletion_requests where {nobody}").fetchone()[0]
 
 
-def find_people(
-    conn: duckdb.DuckDBPyConnection, events: str, aliases: str, time_of, day_of, clean: str
-) -> bool:
+def find_people(conn: duckdb.DuckDBPyConnection, events: str, aliases: str, time_of, day_of, clean: str) -> bool:
     """Adds to runs.erased_ids whatever ids of forgotten people are not there yet, and gives whether there were any:
     they are then in the temporary table `newly_erased`.
 
@@ -225,19 +222,23 @@ def look_for_owners(conn: duckdb.DuckDBPyConnection, day: str, time: str, clean:
 def follow(conn: duckdb.DuckDBPyConnection, day_of) -> bool:
     """Adds to `found` where a step from `people` leads, and gives whether anything was not known."""
     requested_on = day_of("people.requested_at")
-    return conn.execute(
-        "insert into found with steps as ("
-        "select links.there as id, people.requested_at, people.person from people "
-        f"inner join links on people.id = links.here and coalesce(links.known_on <= {requested_on}, true) "
-        "union all select owners.id, people.requested_at, people.person from people "
-        "inner join owners on people.id = owners.owner "
-        "union all select owners.owner, people.requested_at, people.person from people "
-        f"inner join owners on people.id = owners.id and people.is_requested and owners.owned_on <= {requested_on}), "
-        "reached as (select id, max(requested_at) as requested_at, min(person) as person from steps group by id) "
-        "select reached.id, reached.requested_at, false, reached.person from reached "
-        "left join people on reached.id = people.id "
-        "where people.id is null or people.requested_at < reached.requested_at or people.person > reached.person"
-    ).fetchone()[0] > 0
+    return (
+        conn.execute(
+            "insert into found with steps as ("
+            "select links.there as id, people.requested_at, people.person from people "
+            f"inner join links on people.id = links.here and coalesce(links.known_on <= {requested_on}, true) "
+            "union all select owners.id, people.requested_at, people.person from people "
+            "inner join owners on people.id = owners.owner "
+            "union all select owners.owner, people.requested_at, people.person from people "
+            "inner join owners on people.id = owners.id and people.is_requested "
+        f"and owners.owned_on <= {requested_on}), "
+            "reached as (select id, max(requested_at) as requested_at, min(person) as person from steps group by id) "
+            "select reached.id, reached.requested_at, false, reached.person from reached "
+            "left join people on reached.id = people.id "
+            "where people.id is null or people.requested_at < reached.requested_at or people.person > reached.person"
+        ).fetchone()[0]
+        > 0
+    )
 
 
 # After a run
@@ -258,9 +259,9 @@ def has_traces(warehouse: Path) -> bool:
 
 
 def rewrite(warehouse: Path) -> None:
-    """Writes the file of the warehouse anew, row by row, and puts it in place of the old one: DuckDB leaves deleted rows
-    where they were until something else is written there. Nobody may have it open. Raises OSError and duckdb.Error; the
-    old one stays then."""
+    """Writes the file of the warehouse anew, row by row, and puts it in place of the old one: DuckDB leaves deleted
+    rows where they were until something else is written there. Nobody may have it open. Raises OSError and
+    duckdb.Error; the old one stays then."""
     new = warehouse.with_name(f".{warehouse.name}.rewritten")
     for left in (new, new.with_name(f"{new.name}.wal")):
         left.unlink(missing_ok=True)
@@ -285,10 +286,6 @@ def rewrite(warehouse: Path) -> None:
     finally:
         for left in (new, new.with_name(f"{new.name}.wal")):
             left.unlink(missing_ok=True)
-
-
-def quoted(value: object) -> str:
-    return "'" + str(value).replace("'", "''") + "'"
 
 
 def main() -> int:

@@ -5,9 +5,10 @@ seeds/event_taxonomy.csv). dbt-duckdb calls `Plugin.configure_connection` once w
 `dbt build` and every other command see the same tables, however they were started.
 
 Parquet becomes a view, read in place and narrowly; CSV and JSON become tables, parsed once, and again only when a file
-changed: of the events that one file alone (raw_arrivals.py remembers which files were read). Everything is checked before anything is replaced: an input that cannot be used is one line
-(`BadInput`), and the tables of the last good input stay. No message shows a value of a person's row.
-`AS_OF` is checked with them: a day for which the new input has no answer leaves the old one as it is.
+changed: of the events that one file alone (raw_arrivals.py remembers which files were read). Everything is checked
+before anything is replaced: an input that cannot be used is one line (`BadInput`), and the tables of the last good
+input stay. No message shows a value of a person's row. `AS_OF` is checked with them: a day for which the new input has
+no answer leaves the old one as it is.
 Rows of people who asked to be forgotten are never shown (raw_erasure.py), nor events of closed days (raw_retention.py).
 """
 
@@ -323,8 +324,10 @@ def show_what_is_left(
                 if theirs:
                     note_days(conn, theirs, load)
                     conn.execute("drop table temp.their_days")
-                if theirs or moved_on:
+                if theirs:
                     note_shorter_files(conn, load)
+                if moved_on:
+                    note_shorter_files(conn, load, first_day)
                 if first_day:
                     raw_retention.forget_closed_days(conn, first_day)
             if name in changed:
@@ -343,7 +346,9 @@ def seen_on_closed_days(table: Table) -> str:
 def arrivals_of(conn: duckdb.DuckDBPyConnection, item: Input, zone: str) -> Arrivals:
     """Which files of events are to be read, and notes how they are."""
     how = f"as {item.format}, days in {zone}, {program_fingerprint()}"
-    before = conn.execute("select fingerprint from raw.loaded_files where table_name = 'how events are read'").fetchone()
+    before = conn.execute(
+        "select fingerprint from raw.loaded_files where table_name = 'how events are read'"
+    ).fetchone()
     arrivals = find_arrivals(conn, item, afresh=before != (how,))
     conn.execute("delete from raw.loaded_files where table_name = 'how events are read'")
     conn.execute(f"insert into raw.loaded_files values ('how events are read', {quoted(how)})")
@@ -365,12 +370,12 @@ def parquet_rows(conn: duckdb.DuckDBPyConnection, item: Input) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         sources = sources_of(conn, item.format, item.files, item.table.columns, Path(scratch))
     check_columns(item, sources)
-    return " union all ".join(f"select {contract_columns(item.table, source)}{more} from {source.scan}" for source in sources)
+    return " union all ".join(
+        f"select {contract_columns(item.table, source)}{more} from {source.scan}" for source in sources
+    )
 
 
-def insert_rows(
-    conn: duckdb.DuckDBPyConnection, item: Input, into: str, files: list[Path] | None = None
-) -> None:
+def insert_rows(conn: duckdb.DuckDBPyConnection, item: Input, into: str, files: list[Path] | None = None) -> None:
     """Inserts the rows of CSV or JSON files into a table: of `files` alone, each with its file, or of all."""
     with tempfile.TemporaryDirectory() as scratch:
         # Events are read file by file: DuckDB does not say which file a row is of where that had to be mended first.
@@ -386,7 +391,9 @@ def insert_rows(
                 check_columns(item, sources)
             all_sources += sources
             for source in sources:
-                conn.execute(f"insert into {into} select {contract_columns(item.table, source)}{more} from {source.scan}")
+                conn.execute(
+                    f"insert into {into} select {contract_columns(item.table, source)}{more} from {source.scan}"
+                )
                 keep_unreadable_lines(conn, item, into, more)
         if files is not None:
             check_columns(item, all_sources)

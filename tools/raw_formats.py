@@ -336,3 +336,8 @@ def path_list(files: list[Path]) -> str:
 def quoted(value: object) -> str:
     """A value as an SQL string."""
     return "'" + str(value).replace("'", "''") + "'"
+
+
+def listed(values: Iterable[object]) -> str:
+    """Values as an SQL list for `in`. An empty one is a list of the empty text, which no file is called."""
+    return "(" + ", ".join(quoted(value) for value in list(values) or [""]) + ")"

@@ -74,6 +74,13 @@ TAXONOMY = Table(
 )
 
 
+# The programs that decide what is read of the files.
+PROGRAMS = (
+    "raw_arrivals.py", "raw_columns.py", "raw_erasure.py", "raw_files.py", "raw_formats.py", "raw_retention.py",
+    "raw_tables.py",
+)  # fmt: skip
+
+
 @dataclass
 class Input:
     """The files of one table: `files` all of one `format`; none where an optional table is absent."""
@@ -105,10 +112,7 @@ class Input:
 def program_fingerprint() -> str:
     """Changes when the programs do that read files: what they read is then read again."""
     digest = hashlib.sha256()
-    for program in (
-        "raw_arrivals.py", "raw_columns.py", "raw_erasure.py", "raw_files.py", "raw_formats.py", "raw_retention.py",
-        "raw_tables.py",
-    ):  # fmt: skip
+    for program in PROGRAMS:
         digest.update(Path(__file__).with_name(program).read_bytes())
     return digest.hexdigest()
 

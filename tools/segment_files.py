@@ -146,7 +146,8 @@ def read_set(project: Path, file: Path) -> SegmentSet:
             raise Invalid(f"{yaml_path}: segment_set.{key} is {meta.get(key)}; write {' or '.join(words)}")
     if "purpose" in meta and not re.fullmatch("[a-z][a-z_]*", str(meta["purpose"])):
         raise Invalid(
-            f"{yaml_path}: segment_set.purpose is {meta['purpose']}; write one lower-case word, as analytics, or leave it out"
+            f"{yaml_path}: segment_set.purpose is {meta['purpose']}; write one lower-case word, as analytics, or leave "
+            "it out"
         )
     population = str((meta.get("population") or {}).get("sql") or "")
     if not population:

@@ -21,7 +21,7 @@ offsets as (
 final as (
 
     select distinct
-        changed_days.event_date + offsets.days_off as event_date,
+        {{ days_after('changed_days.event_date', 'offsets.days_off') }} as event_date,
         offsets.days_off
     from changed_days
     cross join offsets

@@ -1,6 +1,6 @@
 -- The combinations of traits that events showed, with the hash by which the half hours know them: some hundred rows in
 -- place of four texts in each of millions.
--- depends_on: {{ ref('int_changed_days') }}, {{ ref('stg_event_days') }}
+-- depends_on: {{ ref('int_changed_files') }}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -9,25 +9,7 @@
         ~ "(select traits_key from {{ ref('int_half_hours') }}){% endif %}",
 ) }}
 
-with
-{% if is_incremental() -%}
-changed_days as (
-
-    select distinct event_date
-    from {{ ref('int_changed_days') }}
-
-),
-
-changed_files as (
-
-    select source_file
-    from {{ ref('stg_event_days') }}
-    where event_date in (select changed_days.event_date from changed_days)
-
-),
-
-{% endif -%}
-combinations as (
+with combinations as (
 
     select distinct
         country,
@@ -36,7 +18,7 @@ combinations as (
         device_type
     from {{ ref('stg_descriptors') }}
     {%- if is_incremental() %}
-    where source_file in (select changed_files.source_file from changed_files)
+    where source_file in (select changed_files.source_file from {{ ref('int_changed_files') }} as changed_files)
     {%- endif %}
 
 ),
@@ -58,7 +40,7 @@ final as (
     select * from keyed
     where
         traits_key in (select half_hours.traits_key from {{ ref('int_half_hours') }} as half_hours)
-    {%- if is_incremental() %}
+        {%- if is_incremental() %}
         and traits_key not in (select known.traits_key from {{ this }} as known)
         {%- endif %}
 

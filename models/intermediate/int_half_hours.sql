@@ -1,7 +1,7 @@
 -- What each pair of ids did in each half hour: the one pass over the events, and all that later models know of them.
 -- Half hours, because two events of one half hour are never more than 30 minutes apart: sessions can be put together
 -- from these rows, exactly, for any identities and any as-of date, without sorting the events.
--- depends_on: {{ ref('int_changed_days') }}, {{ ref('stg_event_days') }}
+-- depends_on: {{ ref('int_changed_days') }}, {{ ref('int_changed_files') }}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -10,31 +10,13 @@
         ~ "(select event_date from {{ ref('int_changed_days') }}){% endif %}",
 ) }}
 
-with
-{% if is_incremental() -%}
-changed_days as (
-
-    select distinct event_date
-    from {{ ref('int_changed_days') }}
-
-),
-
-changed_files as (
-
-    select source_file
-    from {{ ref('stg_event_days') }}
-    where event_date in (select changed_days.event_date from changed_days)
-
-),
-
-{% endif -%}
-events as (
+with events as (
 
     select * from {{ ref('int_events') }}
     {%- if is_incremental() %}
     where
-        event_date in (select changed_days.event_date from changed_days)
-        and source_file in (select changed_files.source_file from changed_files)
+        event_date in (select changed_days.event_date from {{ ref('int_changed_days') }} as changed_days)
+        and source_file in (select changed_files.source_file from {{ ref('int_changed_files') }} as changed_files)
     {%- endif %}
 
 ),

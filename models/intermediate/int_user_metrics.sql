@@ -2,13 +2,7 @@
 -- N days that end on the as-of date, itself included (`days_ago < N`).
 {{ config(materialized='table') }}
 
-with as_of_dates as (
-
-    select * from {{ ref('int_as_of_dates') }}
-
-),
-
-people as (
+with people as (
 
     select
         person_key,
@@ -23,21 +17,16 @@ people as (
 active_days as (
 
     select
-        as_of_dates.as_of_date,
-        user_days.person_key,
-        {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} as days_ago,
+        person_days.as_of_date,
+        person_days.person_key,
+        person_days.days_ago,
         max(case when event_traits.device_type in ('mobile', 'tablet') then 1 else 0 end) as is_mobile_active,
         max(case when event_traits.device_type = 'desktop' then 1 else 0 end) as is_desktop_active
-    from {{ ref('int_user_days') }} as user_days
+    from {{ ref('int_person_days') }} as person_days
     inner join {{ ref('int_event_traits') }} as event_traits
-        on user_days.traits_key = event_traits.traits_key
-    inner join as_of_dates
-        on
-            user_days.event_date <= as_of_dates.as_of_date
-            and user_days.known_from <= as_of_dates.as_of_date
-            and user_days.known_to > as_of_dates.as_of_date
-    where user_days.events > 0
-    group by as_of_dates.as_of_date, user_days.person_key, days_ago
+        on person_days.traits_key = event_traits.traits_key
+    where person_days.events > 0
+    group by person_days.as_of_date, person_days.person_key, person_days.days_ago
 
 ),
 
@@ -56,21 +45,6 @@ activity as (
         count(case when is_desktop_active = 1 and days_ago < 90 then 1 end) as desktop_active_days_90d
     from active_days
     group by as_of_date, person_key
-
-),
-
-user_days as (
-
-    select
-        as_of_dates.as_of_date,
-        {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} as days_ago,
-        user_days.*
-    from {{ ref('int_user_days') }} as user_days
-    inner join as_of_dates
-        on
-            user_days.event_date <= as_of_dates.as_of_date
-            and user_days.known_from <= as_of_dates.as_of_date
-            and user_days.known_to > as_of_dates.as_of_date
 
 ),
 
@@ -96,87 +70,56 @@ totals as (
         sum(case when days_ago < 28 then support_views end) as support_views_28d,
         sum(case when days_ago < 28 then errors end) as errors_28d,
         sum(case when days_ago < 28 then searches end) as searches_28d
-    from user_days
+    from {{ ref('int_person_days') }}
     group by as_of_date, person_key
 
 ),
 
 -- What sessions spent on days after the one on which they started: it counts if that day is in the window, too.
-carried_days as (
-
-    select
-        as_of_dates.as_of_date,
-        user_days.person_key,
-        coalesce(user_days.device_key, 0) as device,
-        user_days.event_date,
-        sum(user_days.carried_session_seconds) as carried_session_seconds
-    from {{ ref('int_user_days') }} as user_days
-    inner join as_of_dates
-        on
-            user_days.event_date <= as_of_dates.as_of_date
-            and {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 28
-            and user_days.known_from <= as_of_dates.as_of_date
-            and user_days.known_to > as_of_dates.as_of_date
-    where user_days.carried_session_seconds > 0
-    group by as_of_dates.as_of_date, user_days.person_key, device, user_days.event_date
-
-),
-
 first_starts as (
 
     select
-        as_of_dates.as_of_date,
-        user_days.person_key,
-        coalesce(user_days.device_key, 0) as device,
-        min(user_days.event_date) as event_date
-    from {{ ref('int_user_days') }} as user_days
-    inner join as_of_dates
-        on
-            user_days.event_date <= as_of_dates.as_of_date
-            and {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 28
-            and user_days.known_from <= as_of_dates.as_of_date
-            and user_days.known_to > as_of_dates.as_of_date
-    where user_days.sessions > 0
-    group by as_of_dates.as_of_date, user_days.person_key, device
+        as_of_date,
+        person_key,
+        device,
+        min(event_date) as event_date
+    from {{ ref('int_person_days') }}
+    where days_ago < 28 and sessions > 0
+    group by as_of_date, person_key, device
 
 ),
 
 carried as (
 
     select
-        carried_days.as_of_date,
-        carried_days.person_key,
-        sum(carried_days.carried_session_seconds) as carried_session_seconds_28d
-    from carried_days
+        person_days.as_of_date,
+        person_days.person_key,
+        sum(person_days.carried_session_seconds) as carried_session_seconds_28d
+    from {{ ref('int_person_days') }} as person_days
     inner join first_starts
         on
-            carried_days.as_of_date = first_starts.as_of_date
-            and carried_days.person_key = first_starts.person_key
-            and carried_days.device = first_starts.device
-            and carried_days.event_date > first_starts.event_date
-    group by carried_days.as_of_date, carried_days.person_key
+            person_days.as_of_date = first_starts.as_of_date
+            and person_days.person_key = first_starts.person_key
+            and person_days.device = first_starts.device
+            and person_days.event_date > first_starts.event_date
+    where person_days.carried_session_seconds > 0
+    group by person_days.as_of_date, person_days.person_key
 
 ),
 
 purchase_days as (
 
     select
-        as_of_dates.as_of_date,
-        user_days.person_key,
-        user_days.event_date,
-        {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} as days_ago,
-        sum(user_days.purchases) as purchases,
-        sum(user_days.purchase_revenue) as purchase_revenue,
-        min(user_days.event_date) over (partition by as_of_dates.as_of_date, user_days.person_key)
-            as first_purchase_date
-    from {{ ref('int_user_days') }} as user_days
-    inner join as_of_dates
-        on
-            user_days.event_date <= as_of_dates.as_of_date
-            and user_days.known_from <= as_of_dates.as_of_date
-            and user_days.known_to > as_of_dates.as_of_date
-    where user_days.purchases > 0
-    group by as_of_dates.as_of_date, user_days.person_key, user_days.event_date
+        as_of_date,
+        person_key,
+        event_date,
+        days_ago,
+        sum(purchases) as purchases,
+        sum(purchase_revenue) as purchase_revenue,
+        min(event_date) over (partition by as_of_date, person_key) as first_purchase_date
+    from {{ ref('int_person_days') }}
+    where purchases > 0
+    group by as_of_date, person_key, event_date, days_ago
 
 ),
 

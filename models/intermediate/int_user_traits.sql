@@ -1,8 +1,8 @@
 -- Descriptive traits of each person in force on the as-of date: what the application says (users), else what the
 -- events showed: the channel that was seen first; country, language and device type as seen last.
-with user_days as (
+with person_days as (
 
-    select * from {{ ref('int_user_days') }}
+    select * from {{ ref('int_person_days') }}
 
 ),
 
@@ -60,18 +60,13 @@ ranked_users as (
 sightings as (
 
     select
-        as_of_dates.as_of_date,
-        user_days.person_key,
-        user_days.traits_key,
-        min(user_days.first_event_at) as first_seen_at,
-        max(user_days.last_event_at) as last_seen_at
-    from user_days
-    inner join as_of_dates
-        on
-            user_days.event_date <= as_of_dates.as_of_date
-            and user_days.known_from <= as_of_dates.as_of_date
-            and user_days.known_to > as_of_dates.as_of_date
-    group by as_of_dates.as_of_date, user_days.person_key, user_days.traits_key
+        as_of_date,
+        person_key,
+        traits_key,
+        min(first_event_at) as first_seen_at,
+        max(last_event_at) as last_seen_at
+    from person_days
+    group by as_of_date, person_key, traits_key
 
 ),
 

@@ -156,7 +156,15 @@ class Growing(Warehouse):
         self.later = {node["unique_id"]: node for node in json.loads(incremental_manifest)["nodes"].values()}
         self.started = False
 
-    def arrive(self, folder: Path, taxonomy: Path, zone: str, as_of_dates: Iterable[date], until: int = 99, retention: int | None = None) -> None:
+    def arrive(
+        self,
+        folder: Path,
+        taxonomy: Path,
+        zone: str,
+        as_of_dates: Iterable[date],
+        until: int = 99,
+        retention: int | None = None,
+    ) -> None:
         """A run on the files of a folder. `until`: how many of the stored models it comes to before it dies."""
         show_raw_tables(self.connection, find_inputs(folder, taxonomy), zone=zone, retention=retention)
         stored = 0

@@ -5,16 +5,28 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pytest
+from raw_files import show_raw_tables
+from raw_folder import TAXONOMY_CSV
+from raw_tables import find_inputs
 
 PROJECT = Path(__file__).resolve().parents[2]
 # What a person may have set for a project of their own, and no test wants.
-OF_THE_PERSON = ("RAW_DATA", "TAXONOMY", "AS_OF", "WAREHOUSE", "EVALUATE_FROM", "EVALUATE_TO", "EVALUATE_SET", "RESTATE")
+OF_THE_PERSON = (
+    "RAW_DATA",
+    "TAXONOMY",
+    "AS_OF",
+    "WAREHOUSE",
+    "EVALUATE_FROM",
+    "EVALUATE_TO",
+    "EVALUATE_SET",
+    "RESTATE",
+)
 
 
 @dataclass(frozen=True)
@@ -91,3 +103,34 @@ def run_program(command: list[str], env: dict[str, str], folder: Path = PROJECT)
         command, cwd=folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600
     )
     return Run(ended.returncode, ended.stdout, folder / env["WAREHOUSE"])
+
+
+# A folder of raw files and a plain DuckDB that shows them, for tests that need no dbt.
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """An empty RAW_DATA folder."""
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def conn() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB in memory."""
+    with duckdb.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def show(conn, folder, tmp_path) -> Callable[..., None]:
+    """Shows the folder's files as raw tables: `show()`, or `show("event_name,...")` with a taxonomy of its own."""
+
+    def run(taxonomy: str = TAXONOMY_CSV) -> None:
+        file = tmp_path / "taxonomy.csv"
+        if not file.exists() or file.read_text() != taxonomy:
+            file.write_text(taxonomy)
+        show_raw_tables(conn, find_inputs(folder, file))
+
+    return run

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from test_raw_files import put_not_utf8
+from raw_folder import put_not_utf8
 
 
 # A good row, and one of 1970 that is nobody's.
@@ -118,7 +118,7 @@ def test_text_in_parquet_that_is_no_utf8_leaves_the_marts(make_run, good, tmp_pa
     (line,) = [line for line in ran.output.splitlines() if not line.startswith("building ")]
     assert re.search(r"Invalid string encoding found in Parquet file \".*events.parquet\"", line), line
     assert "secret" not in ran.output and "neill" not in ran.output and "Traceback" not in ran.output
-    assert len(before) == 7 and marts() == before
+    assert before and marts() == before
 
 
 def test_a_warehouse_that_somebody_else_has_open(make_run, good, tmp_path):

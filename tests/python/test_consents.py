@@ -22,9 +22,15 @@ def runs(project, dbt, tmp_path_factory) -> tuple[Run, Run, Run, dict[str, set[s
     raw = Path(shutil.copytree(project / "seeds" / "sample", place / "raw"))
     before = dbt("run", env={"RAW_DATA": raw, "AS_OF": "2024-06-28"})
     assert before.code == 0, before.output
-    (scored,) = [sorted(user for (user,) in before.rows(
-        "select user_id from marts.fct_segment_membership where segment_set = 'rfm' and user_id not like 'anon:%'"
-    ))]
+    (scored,) = [
+        sorted(
+            user
+            for (user,) in before.rows(
+                "select user_id from marts.fct_segment_membership "
+                "where segment_set = 'rfm' and user_id not like 'anon:%'"
+            )
+        )
+    ]
     said = {AGREE: set(scored[::2]), WITHDRAWN: set(scored[::4]), ELSEWHERE: set(scored[1::2])}
     words = [(user, "personalisation", "true", "2024-06-01") for user in sorted(said[AGREE])]
     words += [(user, "personalisation", "false", "2024-06-29 12:00:00") for user in sorted(said[WITHDRAWN])]
@@ -40,9 +46,12 @@ def runs(project, dbt, tmp_path_factory) -> tuple[Run, Run, Run, dict[str, set[s
 
 
 def members(run: Run, sets: str = "('rfm')") -> set[str]:
-    return {user for (user,) in run.rows(
-        f"select distinct user_id from marts.fct_segment_membership where segment_set in {sets}"
-    )}
+    return {
+        user
+        for (user,) in run.rows(
+            f"select distinct user_id from marts.fct_segment_membership where segment_set in {sets}"
+        )
+    }
 
 
 def test_without_an_input_of_consents_nobody_is_left_out(runs):

@@ -3,7 +3,6 @@ real runs."""
 
 from __future__ import annotations
 
-import csv
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 import raw_erasure
-from raw_files import show_raw_tables
-from raw_tables import BadInput, find_inputs
-from test_raw_files import conn, folder, put, put_rows, rows, show  # noqa: F401
+from raw_folder import put, put_rows, rows
+from raw_tables import BadInput
 
 FORMATS = ["csv", "parquet", "ndjson"]
 
@@ -46,7 +44,13 @@ EVENTS = [
     event("6", "cid", "d3", "2024-01-04 10:00:00"),
     event("7", "ann", "d3", "2024-01-05 10:00:00"),
     event("8", None, "d3", "2024-01-05 11:00:00"),
-    {"event_id": None, "event_name": "no id", "event_at": "2024-01-06 10:00:00", "user_id": "ann", "anonymous_id": None},
+    {
+        "event_id": None,
+        "event_name": "no id",
+        "event_at": "2024-01-06 10:00:00",
+        "user_id": "ann",
+        "anonymous_id": None,
+    },
     event("9", "dan", "d4", "2024-01-07 10:00:00"),
 ]
 ALIASES = [{"previous_id": "anna", "user_id": "ann", "aliased_at": "2024-01-03 12:00:00"}]
@@ -59,7 +63,7 @@ LEFT = {"bob", "cid", "dan", "d3", "d4"}
 
 
 @pytest.fixture(params=FORMATS)
-def data(folder, request) -> Callable:  # noqa: F811
+def data(folder, request) -> Callable:
     """Writes the tables above, in each of the formats; the events in a file a day."""
 
     def write(events: list[dict] = EVENTS, aliases: list[dict] = ALIASES) -> None:
@@ -74,9 +78,11 @@ def data(folder, request) -> Callable:  # noqa: F811
     return write
 
 
-@pytest.mark.parametrize("request_", [{"user_id": "ann"}, {"user_id": "anna"}, {"anonymous_id": "d1"}, {"anonymous_id": "d2"}])
+@pytest.mark.parametrize(
+    "request_", [{"user_id": "ann"}, {"user_id": "anna"}, {"anonymous_id": "d1"}, {"anonymous_id": "d2"}]
+)
 @pytest.mark.parametrize("at_once", [True, False])
-def test_the_whole_person_goes_and_nobody_else(data, folder, show, conn, request_, at_once):  # noqa: F811
+def test_the_whole_person_goes_and_nobody_else(data, folder, show, conn, request_, at_once):
     data()
     if not at_once:
         show()
@@ -95,7 +101,7 @@ def test_the_whole_person_goes_and_nobody_else(data, folder, show, conn, request
     assert rows(conn, "previous_id", "aliases") == []
 
 
-def test_days_that_held_them_are_touched_and_no_others(data, folder, show, conn):  # noqa: F811
+def test_days_that_held_them_are_touched_and_no_others(data, folder, show, conn):
     data()
     show()
     before = dict(conn.execute("select event_date::varchar, load_number from raw.event_days").fetchall())
@@ -107,7 +113,7 @@ def test_days_that_held_them_are_touched_and_no_others(data, folder, show, conn)
     assert dict(conn.execute("select event_date::varchar, load_number from raw.event_days").fetchall()) == after
 
 
-def test_nothing_brings_them_back(data, folder, show, conn, monkeypatch):  # noqa: F811
+def test_nothing_brings_them_back(data, folder, show, conn, monkeypatch):
     data()
     forget(folder, {"user_id": "ann", "requested_at": "2024-01-08"})
     show()
@@ -130,7 +136,7 @@ def test_nothing_brings_them_back(data, folder, show, conn, monkeypatch):  # noq
     assert ids(conn) == LEFT | {"eve"}
 
 
-def test_other_ids_later_are_another_person(data, folder, show, conn):  # noqa: F811
+def test_other_ids_later_are_another_person(data, folder, show, conn):
     data()
     forget(folder, {"anonymous_id": "d1", "requested_at": "2024-01-01 12:00:00"})
     show()
@@ -138,13 +144,16 @@ def test_other_ids_later_are_another_person(data, folder, show, conn):  # noqa: 
     assert ids(conn) == LEFT | {"ann", "anna", "d2"}
     forget(folder, {"user_id": "ann", "requested_at": "2024-01-08"})
     data(EVENTS, [*ALIASES, {"previous_id": "ann", "user_id": "zoe", "aliased_at": "2024-01-09"}])
-    put_rows(folder / "feedback.csv", [{"feedback_id": "z", "user_id": "zoe", "kind": "nps", "score": "1", "submitted_at": "2024-01-09"}]) if (folder / "feedback.csv").exists() else None
+    put_rows(
+        folder / "feedback.csv",
+        [{"feedback_id": "z", "user_id": "zoe", "kind": "nps", "score": "1", "submitted_at": "2024-01-09"}],
+    ) if (folder / "feedback.csv").exists() else None
     show()
     assert not {"ann", "anna", "d1", "d2"} & ids(conn)
     assert conn.execute("select count(*) from runs.erased_ids where id_hash = sha256('zoe')").fetchone() == (0,)
 
 
-def test_only_hashes_are_kept(data, folder, show, conn):  # noqa: F811
+def test_only_hashes_are_kept(data, folder, show, conn):
     data()
     forget(folder, {"user_id": "ann"}, {"user_id": "nobody-yet"})
     show()
@@ -158,7 +167,7 @@ def test_only_hashes_are_kept(data, folder, show, conn):  # noqa: F811
     assert left == []
 
 
-def test_keys_of_another_version_of_duckdb_are_found_again(data, folder, show, conn):  # noqa: F811
+def test_keys_of_another_version_of_duckdb_are_found_again(data, folder, show, conn):
     data()
     forget(folder, {"user_id": "ann"}, {"user_id": "late"})
     show()
@@ -173,7 +182,7 @@ def test_keys_of_another_version_of_duckdb_are_found_again(data, folder, show, c
     assert ids(conn) == LEFT
 
 
-def test_aliases_in_a_circle_and_everybody_at_once_do_not_stop_it(data, folder, show, conn):  # noqa: F811
+def test_aliases_in_a_circle_and_everybody_at_once_do_not_stop_it(data, folder, show, conn):
     data(EVENTS, [*ALIASES, {"previous_id": "ann", "user_id": "anna", "aliased_at": "2024-01-04"}])
     forget(folder, *({"user_id": user} for user in ("ann", "bob", "cid", "dan")))
     show()
@@ -186,10 +195,10 @@ def test_aliases_in_a_circle_and_everybody_at_once_do_not_stop_it(data, folder, 
     [
         ("user_id,anonymous_id\nzoe,\n,\n", "1 rows of"),
         ("who\nzoe\n", "no column user_id or anonymous_id"),
-        ("user_id,anonymous_id\n\"zoe\n", "cannot be read"),
+        ('user_id,anonymous_id\n"zoe\n', "cannot be read"),
     ],
 )
-def test_a_request_that_cannot_be_understood_stops_the_run(folder, show, conn, content, said):  # noqa: F811
+def test_a_request_that_cannot_be_understood_stops_the_run(folder, show, conn, content, said):
     put_rows(folder / "events.csv", EVENTS)
     show()
     put(folder / "deletion_requests.csv", content)
@@ -220,7 +229,15 @@ def runs(project, make_run, tmp_path_factory):
     hers = [
         event(f"z{number}", who, what, f"2024-06-{number:02} 10:00:00")
         for number, (who, what) in enumerate(
-            [(None, device), (user, device), (user, None), (before, other_device), (None, other_device), (user, device)], 1
+            [
+                (None, device),
+                (user, device),
+                (user, None),
+                (before, other_device),
+                (None, other_device),
+                (user, device),
+            ],
+            1,
         )
     ]
     hers += [hers[1], hers[1] | {"event_id": None}, event("b1", "bystander-77", device, "2024-06-20 10:00:00")]
@@ -230,7 +247,18 @@ def runs(project, make_run, tmp_path_factory):
     put_rows(raw / "events" / ("zoe.parquet" if kept else "zoe" + "".join(events.suffixes)), hers)
     append(raw, "aliases", {"previous_id": before, "user_id": user, "aliased_at": "2024-06-05"})
     append(raw, "users", {"user_id": user, "plan": "pro"})
-    append(raw, "feedback", {"feedback_id": "zf", "user_id": user, "kind": "nps", "score": "9", "comment": "no", "submitted_at": "2024-06-06"})
+    append(
+        raw,
+        "feedback",
+        {
+            "feedback_id": "zf",
+            "user_id": user,
+            "kind": "nps",
+            "score": "9",
+            "comment": "no",
+            "submitted_at": "2024-06-06",
+        },
+    )
     first = make_run(place, RAW_DATA=raw, WAREHOUSE=place / "w.duckdb")
     assert first.code == 0, first.output
     with duckdb.connect(str(place / "w.duckdb")) as warehouse:

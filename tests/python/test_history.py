@@ -1,4 +1,4 @@
-"""Who was in which segment when: the stays, whatever the order in which days are evaluated, and what is made of them."""
+"""Who was in which segment when: the stays, whatever the order in which days are evaluated, and what they make."""
 
 from __future__ import annotations
 
@@ -64,9 +64,11 @@ class Engine:
             self.db.execute(f"create table segments.seg_{name} (as_of_date date, user_id varchar)")
         cross_db = "".join(path.read_text("utf-8") for path in (PROJECT / "macros" / "cross_db").glob("*.sql"))
         segments = PROJECT / "macros" / "segments"
-        runs = (PROJECT / "macros" / "evaluated_days.sql").read_text("utf-8")
+        runs = (PROJECT / "macros" / "runs" / "evaluated_days.sql").read_text("utf-8")
         (record,) = re.findall(r"{% macro record_evaluations.*?endmacro %}", runs, re.DOTALL)
-        text = "".join((segments / f"{name}.sql").read_text("utf-8") for name in ("evaluated_as", "of_purpose", "replace_stays"))
+        text = "".join(
+            (segments / f"{name}.sql").read_text("utf-8") for name in ("evaluated_as", "of_purpose", "replace_stays")
+        )
         self.flags: tuple[str, ...] = FLAGS
         self.env: dict[str, object] = {}
         self.templates: dict[str, jinja2.Template] = {}
@@ -294,7 +296,7 @@ TOOL = PROJECT / "tools" / "backfill.py"
 
 @pytest.fixture
 def backfill(clean_env) -> Callable[..., Run]:
-    """`backfill(warehouse, "backfill", "2024-06-01", "2024-06-05")` does what make does, after the Python of `before`."""
+    """`backfill(warehouse, "backfill", "2024-06-01", "2024-06-05")` does what make does, after Python `before` it."""
 
     def run(warehouse: Path, what: str, first: str, last: str, only: str = "", before: str = "", **own: str) -> Run:
         code = f"import sys; sys.path.insert(0, {str(TOOL.parent)!r}); import backfill, history, os; {before}\n"

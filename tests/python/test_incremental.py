@@ -7,15 +7,18 @@ The examples are the same on every run; HYPOTHESIS_PROFILE=explore tries others,
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import hypothesis
 import pytest
 from compiled_project import CompiledProject, Growing
 from hypothesis import strategies as st
+from raw_folder import EVENT, TAXONOMY_CSV, put, put_rows
 from reference import Raw, Row
 from test_metrics_reference import ZONES, inputs, profile
 
@@ -100,9 +103,7 @@ def check_equal(grown: Growing, compiled: CompiledProject, inbox: Inbox, zone: s
 @pytest.mark.parametrize("zone", ZONES)
 def test_batch_by_batch_is_all_at_once(compiled, built_sample, tmp_path, zone):
     # Not shrunk: an example takes a second, and a hundred of them the patience of whoever waits.
-    @hypothesis.settings(
-        profile, max_examples=max(8, profile.max_examples // 3), phases=[hypothesis.Phase.generate]
-    )
+    @hypothesis.settings(profile, max_examples=max(8, profile.max_examples // 3), phases=[hypothesis.Phase.generate])
     @hypothesis.given(arrivals(zone), st.randoms(use_true_random=False))
     def agree(made_up, chance) -> None:
         raw, as_of_dates, batches = made_up
@@ -131,3 +132,38 @@ def test_batch_by_batch_is_all_at_once(compiled, built_sample, tmp_path, zone):
         grown.connection.close()
 
     agree()
+
+
+def spoil(file: Path) -> None:
+    """Makes every value of a Parquet file unreadable; what the file says of itself, its size and time stay."""
+    pages = duckdb.execute(
+        "select coalesce(dictionary_page_offset, data_page_offset), total_compressed_size "
+        f"from parquet_metadata('{file}')"
+    ).fetchall()
+    before = file.stat()
+    with file.open("r+b") as damaged:
+        for offset, size in pages:
+            damaged.seek(offset)
+            damaged.write(b"\xff" * size)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_of_the_events_only_files_of_changed_days_are_read(compiled, built_sample, folder, tmp_path):
+    taxonomy = put(tmp_path / "taxonomy.csv", TAXONOMY_CSV)
+    traits = {"anonymous_id": "d", "country": "DE", "language": "de", "channel": "ads", "device_type": "mobile"}
+    for number in range(1, 31):
+        day = traits | {"event_at": f"2024-05-{number:02} 10:00:00", "user_id": f"u{number}"}
+        rows = [EVENT | day | {"event_id": f"{number}.{event}"} for event in range(100)]
+        put_rows(folder / "events" / f"{number:02}.parquet", rows)
+    grown = compiled.growing("UTC", built_sample)
+    grown.arrive(folder, taxonomy, "UTC", [date(2024, 5, 30)])
+    # All but the days around the 10th, and the file in which the plugin looks for an event that can be used.
+    for number in {*range(2, 31)} - {*range(8, 13)}:
+        spoil(folder / "events" / f"{number:02}.parquet")
+    with pytest.raises(duckdb.Error):
+        grown.rows("select max(user_id) from raw.events")
+    late = EVENT | traits | {"event_id": "late", "event_at": "2024-05-10 11:00:00", "user_id": "u99"}
+    put_rows(folder / "events" / "late.parquet", [late])
+    grown.arrive(folder, taxonomy, "UTC", [date(2024, 5, 30)])
+    assert set(grown.metrics(date(2024, 5, 30))) == {*(f"u{number}" for number in range(1, 31)), "u99"}
+    assert grown.rows("select sum(all_events) from intermediate.int_half_hours") == [(3001,)]

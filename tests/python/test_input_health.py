@@ -15,7 +15,7 @@ import jinja2
 import pytest
 from compiled_project import CompiledProject
 from conftest import PROJECT
-from test_raw_files import put, put_rows
+from raw_folder import put, put_rows
 
 TEST = "input_health_is_ok"
 ILL = "select check_name from marts.fct_input_health where status <> 'ok' order by check_name"
@@ -56,7 +56,9 @@ def test_three_deliveries_of_which_the_last_is_not_as_usual(dbt, make_run, tmp_p
     assert ran.code == 0, ran.output
     said = [line for line in ran.output.splitlines() if line.startswith("input ")]
     freshness = said.pop(2)
-    assert re.fullmatch(r"input warns: no event was received for [\d,]{6,} hours, expected every 48 hours .+", freshness)
+    assert re.fullmatch(
+        r"input warns: no event was received for [\d,]{6,} hours, expected every 48 hours .+", freshness
+    )
     assert said == [
         "input warns: no event that came last has a value in page_path, 26 would by what came before "
         "(column without values: page_path)",

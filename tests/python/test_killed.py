@@ -1,5 +1,5 @@
-"""A run that is killed, at any moment and as often as it may be: the warehouse stays readable, and the run that comes to
-its end leaves what an undisturbed one would have, cell by cell.
+"""A run that is killed, at any moment and as often as it may be: the warehouse stays readable, and the run that comes
+to its end leaves what an undisturbed one would have, cell by cell.
 
 Killed with SIGKILL, which no program hears, when dbt begins with one of its models or some milliseconds later: the
 moments are drawn, and the same on every run.
@@ -80,9 +80,15 @@ def contents(warehouse: Path) -> dict[str, list[tuple]]:
 
 
 def kill(command: list[str], env: dict[str, str], folder: Path, after: int, milliseconds: int) -> bool:
-    """Runs a command of dbt and kills it when it has begun with the model of this number. False where it ended first."""
+    """Runs a command of dbt and kills it when it has begun with that many models. False where it ended first."""
     process = subprocess.Popen(
-        command, env=env, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        env=env,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
     begun = 0
     for line in process.stdout or ():

@@ -2,122 +2,31 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import gzip
-import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import duckdb
 import pyarrow.parquet
 import pytest
 import raw_files
 from raw_files import REJECTION_REASON, check_warehouse, show_raw_tables
+from raw_folder import EVENT, TAXONOMY_CSV, put, put_not_utf8, put_query, put_rows, rows
 from raw_tables import TABLES, TAXONOMY, BadInput, find_inputs
 
-TAXONOMY_CSV = "event_name,event_type,is_activity\nviewed,page_view,true\nbought,purchase,true\n"
-EVENT = {"event_id": "e1", "event_name": "viewed", "event_at": "2024-01-01T10:00:00Z", "user_id": "u1"}
 # What breaks careless readers, and a value of one megabyte.
 AWKWARD = {
-    "quotes": "she said \"no\", 'yes'; \\\"",
+    "quotes": 'she said "no", \'yes\'; \\"',
     "lines": "one\ntwo\r\nthree\n\n",
     "emoji": "🍕 ragù\t日本",
     "spaces": "  both ends  ",
     "null-like": "NULL",
     "comma": ",,,",
 }
-MEGABYTE = json.dumps({"text": "é\"\n," * 200_000}, ensure_ascii=False)
-
-
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    """An empty RAW_DATA folder."""
-    folder = tmp_path / "raw"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def conn() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as connection:
-        yield connection
-
-
-@pytest.fixture
-def show(conn, folder, tmp_path) -> Callable[..., None]:
-    """Shows the folder's files as raw tables: `show()`, or `show("event_name,...")` with a taxonomy of its own."""
-
-    def run(taxonomy: str = TAXONOMY_CSV) -> None:
-        file = tmp_path / "taxonomy.csv"
-        if not file.exists() or file.read_text() != taxonomy:
-            file.write_text(taxonomy)
-        show_raw_tables(conn, find_inputs(folder, file))
-
-    return run
-
-
-def rows(conn, columns: str = "*", table: str = "events") -> list[tuple]:
-    """Rows of a raw table, sorted as text."""
-    return sorted(conn.execute(f"select {columns} from raw.{table}").fetchall(), key=str)
-
-
-def put(file: Path, content: str | bytes) -> Path:
-    """Writes a file as it is, and gives it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return file
-
-
-def put_rows(file: Path, records: list[dict]) -> Path:
-    """Writes records in the format that the file's name says."""
-    name = file.name.removesuffix(".gz")
-    columns = list(dict.fromkeys(key for record in records for key in record))
-    if name.endswith(".parquet"):
-        return put_parquet(file, records, columns)
-    if name.endswith(".csv"):
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(records)
-        content = text.getvalue().encode()
-    elif name.endswith(".ndjson"):
-        content = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
-    else:
-        content = json.dumps(records, indent=1).encode()
-    return put(file, gzip.compress(content) if file.name.endswith(".gz") else content)
-
-
-def put_parquet(file: Path, records: list[dict], columns: list[str]) -> Path:
-    """Writes records, all values text, as Parquet."""
-    def text(value: object) -> str:
-        return "null" if value is None else "'" + str(value).replace("'", "''") + "'"
-
-    values = ", ".join("(" + ", ".join(text(record.get(column)) for column in columns) + ")" for record in records)
-    names = ", ".join(f'cast({column} as varchar) as "{column}"' for column in columns)
-    return put_query(file, f"select {names} from (values {values}) as t({', '.join(columns)})")
-
-
-def put_query(file: Path, query: str) -> Path:
-    """Writes what a query gives as Parquet."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect() as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        connection.execute(f"copy ({query}) to '{str(file).replace(chr(39), chr(39) * 2)}' (format parquet)")
-    return file
-
-
-def put_not_utf8(file: Path, record: dict[str, str | bytes]) -> Path:
-    """Writes a record as Parquet whose text columns hold whatever bytes they are given."""
-    columns = {}
-    for name, value in record.items():
-        sent = pyarrow.array([value.encode() if isinstance(value, str) else value], pyarrow.binary())
-        columns[name] = pyarrow.StringArray.from_buffers(1, *sent.buffers()[1:])
-    pyarrow.parquet.write_table(pyarrow.table(columns), file)
-    return file
+MEGABYTE = json.dumps({"text": 'é"\n,' * 200_000}, ensure_ascii=False)
 
 
 # Formats and places
@@ -655,7 +564,12 @@ def good(folder, show, conn, tmp_path) -> Callable[[], list]:
 
     def shown() -> list:
         put(folder / "users.parquet", kept.read_bytes())
-        tables = [table.name for table in (*TABLES, TAXONOMY)] + ["loaded_files", "event_files", "event_file_days", "event_days"]
+        tables = [table.name for table in (*TABLES, TAXONOMY)] + [
+            "loaded_files",
+            "event_files",
+            "event_file_days",
+            "event_days",
+        ]
         return [rows(conn, "*", table) for table in tables]
 
     return shown

@@ -6,9 +6,9 @@ with sessions as (
 
 ),
 
-user_days as (
+person_days as (
 
-    select * from {{ ref('int_user_days') }}
+    select * from {{ ref('int_person_days') }}
 
 ),
 
@@ -34,18 +34,13 @@ by_session as (
 by_day as (
 
     select
-        as_of_dates.as_of_date,
-        user_days.person_key,
-        sum(user_days.events) as events,
-        sum(user_days.sessions) as sessions,
-        sum(user_days.session_seconds + user_days.carried_session_seconds) as seconds
-    from user_days
-    inner join as_of_dates
-        on
-            user_days.event_date <= as_of_dates.as_of_date
-            and user_days.known_from <= as_of_dates.as_of_date
-            and user_days.known_to > as_of_dates.as_of_date
-    group by as_of_dates.as_of_date, user_days.person_key
+        as_of_date,
+        person_key,
+        sum(events) as events,
+        sum(sessions) as sessions,
+        sum(session_seconds + carried_session_seconds) as seconds
+    from person_days
+    group by as_of_date, person_key
 
 ),
 

@@ -1,0 +1,49 @@
+-- The days of each person up to each as-of date, as they are known at its end.
+with user_days as (
+
+    select * from {{ ref('int_user_days') }}
+
+),
+
+as_of_dates as (
+
+    select * from {{ ref('int_as_of_dates') }}
+
+),
+
+final as (
+
+    select
+        as_of_dates.as_of_date,
+        user_days.person_key,
+        -- Events without a device are on one of their own.
+        coalesce(user_days.device_key, 0) as device,
+        user_days.event_date,
+        {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} as days_ago,
+        user_days.traits_key,
+        user_days.first_event_at,
+        user_days.last_event_at,
+        user_days.events,
+        user_days.sessions,
+        user_days.session_seconds,
+        user_days.carried_session_seconds,
+        user_days.purchases,
+        user_days.purchase_revenue,
+        user_days.revenue,
+        user_days.last_purchase_at,
+        user_days.last_add_to_cart_at,
+        user_days.last_checkout_start_at,
+        user_days.support_contacts,
+        user_days.support_views,
+        user_days.errors,
+        user_days.searches
+    from user_days
+    inner join as_of_dates
+        on
+            user_days.event_date <= as_of_dates.as_of_date
+            and user_days.known_from <= as_of_dates.as_of_date
+            and user_days.known_to > as_of_dates.as_of_date
+
+)
+
+select * from final
