@@ -68,8 +68,11 @@ placed as (
     select
         *,
         person * 4 + floor(which_device * (1 + 3 * draw(person, 'devices')))::bigint as device,
-        -- A person turns up one day and comes back until the end.
-        floor({days} * (draw(person, 'first day') + which_day * (1 - draw(person, 'first day'))))::integer as day
+        -- A person turns up one day and stays for a while, from a week to a year; whoever would stay beyond the last
+        -- day was there in the first ones instead. So every day has as many events as any other.
+        floor(
+            {days} * draw(person, 'first day') + which_day * (7 + ({days} - 7) * power(draw(person, 'stay'), 3))
+        )::integer % {days} as day
     from drawn
 ),
 visits as (
