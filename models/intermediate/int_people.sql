@@ -1,10 +1,29 @@
 -- Whose each pair of ids is, and from which as-of date to which: until a device is identified it is a person of its
--- own.
-{{ config(materialized='table') }}
+-- own. Stored: groups of pairs are done again when something about them is new (int_identity_states).
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{% if is_incremental() %}delete from {{ this }} where (group_key, state_key) not in "
+        ~ "(select group_key, state_key from {{ ref('int_identity_states') }}){% endif %}",
+) }}
 
-with identities as (
+with states as (
 
-    select * from {{ ref('int_identities') }}
+    select * from {{ ref('int_identity_states') }}
+    {%- if is_incremental() %}
+    where (group_key, state_key) not in (select known.group_key, known.state_key from {{ this }} as known)
+    {%- endif %}
+
+),
+
+identities as (
+
+    select
+        identity_groups.*,
+        states.state_key
+    from {{ ref('int_identity_groups') }} as identity_groups
+    inner join states
+        on identity_groups.group_key = states.group_key
 
 ),
 
@@ -44,6 +63,8 @@ named as (
         pair_key,
         user_key,
         device_key,
+        group_key,
+        state_key,
         user_id,
         first_seen_on as known_from,
         {{ end_of_time() }} as known_to
@@ -56,6 +77,8 @@ named as (
         identities.pair_key,
         identities.user_key,
         identities.device_key,
+        identities.group_key,
+        identities.state_key,
         'anon:' || identities.anonymous_id as user_id,
         identities.first_seen_on as known_from,
         coalesce(device_owners.known_from, {{ end_of_time() }}) as known_to
@@ -72,6 +95,8 @@ named as (
         identities.pair_key,
         identities.user_key,
         identities.device_key,
+        identities.group_key,
+        identities.state_key,
         device_owners.user_id,
         greatest(identities.first_seen_on, device_owners.known_from) as known_from,
         {{ end_of_time() }} as known_to
@@ -99,6 +124,8 @@ of_people as (
         named.pair_key,
         named.user_key,
         named.device_key,
+        named.group_key,
+        named.state_key,
         named.user_id,
         named.known_from,
         least(named.known_to, coalesce(first_aliased.known_from, {{ end_of_time() }})) as known_to
@@ -114,6 +141,8 @@ of_people as (
         named.pair_key,
         named.user_key,
         named.device_key,
+        named.group_key,
+        named.state_key,
         aliases.user_id,
         greatest(named.known_from, aliases.known_from) as known_from,
         least(named.known_to, aliases.known_to) as known_to
@@ -132,6 +161,8 @@ keyed as (
         pair_key,
         user_key,
         device_key,
+        group_key,
+        state_key,
         user_id,
         {{ hash64('user_id') }} as person_key,
         -- Events without a device are on one of their own: 0.
@@ -179,6 +210,8 @@ final as (
         keyed.pair_key,
         keyed.user_key,
         keyed.device_key,
+        keyed.group_key,
+        keyed.state_key,
         keyed.user_id,
         keyed.person_key,
         versions.known_from,

@@ -1,4 +1,5 @@
--- The days of each person up to each as-of date, as they are known at its end.
+-- The days of each person up to each as-of date, as they are known at its end, and the shortest window that holds each:
+-- all that metrics may know of how long ago it was. A metric over another window adds it here.
 with user_days as (
 
     select * from {{ ref('int_user_days') }}
@@ -19,7 +20,14 @@ final as (
         -- Events without a device are on one of their own.
         coalesce(user_days.device_key, 0) as device,
         user_days.event_date,
-        {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} as days_ago,
+        -- A window of N days is the N days that end on the as-of date, itself included.
+        case
+            when {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 7 then 7
+            when {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 28 then 28
+            when {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 90 then 90
+            when {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 365 then 365
+        end as window_days,
+        user_days.row_key,
         user_days.traits_key,
         user_days.first_event_at,
         user_days.last_event_at,

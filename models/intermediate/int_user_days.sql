@@ -119,7 +119,7 @@ timed as (
 
 ),
 
-final as (
+totals as (
 
     select
         version_key,
@@ -152,6 +152,20 @@ final as (
         or version_key in (select versions_anew.version_key from versions_anew)
     {%- endif %}
     group by version_key, person_key, device_key, known_from, known_to, event_date, traits_key
+
+),
+
+final as (
+
+    select
+        *,
+        {{ hash64_of_all([
+            'version_key', 'event_date', 'traits_key', 'first_event_at', 'last_event_at', 'events', 'sessions',
+            'session_seconds', 'carried_session_seconds', 'purchases', 'purchase_revenue', 'revenue',
+            'last_purchase_at', 'last_add_to_cart_at', 'last_checkout_start_at', 'support_contacts', 'support_views',
+            'errors', 'searches',
+        ]) }} as row_key
+    from totals
 
 )
 

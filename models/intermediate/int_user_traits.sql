@@ -1,18 +1,5 @@
--- Descriptive traits of each person in force on the as-of date: what the application says (users), else what the
--- events showed: the channel that was seen first; country, language and device type as seen last.
-with person_days as (
-
-    select * from {{ ref('int_person_days') }}
-
-),
-
-event_traits as (
-
-    select * from {{ ref('int_event_traits') }}
-
-),
-
-as_of_dates as (
+-- What the application says of each person (users), as it is in force at the end of the as-of date.
+with as_of_dates as (
 
     select * from {{ ref('int_as_of_dates') }}
 
@@ -56,52 +43,17 @@ ranked_users as (
 
 ),
 
--- Few combinations a person: the four traits are then picked from a fraction of the rows.
-sightings as (
+final as (
 
     select
         as_of_date,
         person_key,
-        traits_key,
-        min(first_event_at) as first_seen_at,
-        max(last_event_at) as last_seen_at
-    from person_days
-    group by as_of_date, person_key, traits_key
-
-),
-
-seen as (
-
-    select
-        sightings.as_of_date,
-        sightings.person_key,
-        {{ value_at_max('event_traits.country', 'sightings.last_seen_at') }} as country,
-        {{ value_at_max('event_traits.language', 'sightings.last_seen_at') }} as language,
-        {{ value_at_min('event_traits.channel', 'sightings.first_seen_at') }} as channel,
-        {{ value_at_max('event_traits.device_type', 'sightings.last_seen_at') }} as device_type
-    from sightings
-    inner join event_traits
-        on sightings.traits_key = event_traits.traits_key
-    group by sightings.as_of_date, sightings.person_key
-
-),
-
-final as (
-
-    select
-        seen.as_of_date,
-        seen.person_key,
-        ranked_users.plan,
-        coalesce(ranked_users.country, seen.country) as country,
-        coalesce(ranked_users.language, seen.language) as language,
-        coalesce(ranked_users.channel, seen.channel) as channel,
-        seen.device_type
-    from seen
-    left join ranked_users
-        on
-            seen.as_of_date = ranked_users.as_of_date
-            and seen.person_key = ranked_users.person_key
-            and ranked_users.newest = 1
+        plan,
+        country,
+        language,
+        channel
+    from ranked_users
+    where newest = 1
 
 )
 

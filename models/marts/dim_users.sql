@@ -17,18 +17,12 @@ metrics as (
 
 ),
 
-{% for set in sets -%}
-seg_{{ set.name }} as (
+segments as (
 
-    select every_date.*
-    from {{ ref('seg_' ~ set.name) }} as every_date
-    where
-        every_date.as_of_date = (select latest.as_of_date from latest)
-        and {{ of_purpose(set, 'every_date') }}
+    select * from {{ ref('int_user_segments') }}
 
 ),
 
-{% endfor -%}
 final as (
 
     select
@@ -47,7 +41,7 @@ final as (
 
         case
             {%- for segment in set.segments %}
-            when seg_{{ set.name }}.{{ adapter.quote(segment.name) }} then '{{ segment.name }}'
+            when segments.{{ set.name }}__{{ segment.name }} then '{{ segment.name }}'
             {%- endfor %}
         end as {{ set.name }},
         {%- endfor %}
@@ -67,10 +61,9 @@ final as (
         metrics.revenue_lifetime,
         metrics.last_nps_score
     from metrics
-    {% for set in sets -%}
-    left join seg_{{ set.name }}
-        on metrics.as_of_date = seg_{{ set.name }}.as_of_date and metrics.user_id = seg_{{ set.name }}.user_id
-    {% endfor %}
+    inner join segments
+        on metrics.as_of_date = segments.as_of_date and metrics.user_id = segments.user_id
+
 )
 
 select * from final

@@ -9,12 +9,6 @@ with catalogue as (
 
 ),
 
-membership as (
-
-    select * from {{ ref('fct_segment_membership') }}
-
-),
-
 history as (
 
     select * from {{ ref('fct_segment_membership_history') }}
@@ -31,6 +25,14 @@ latest as (
 
     select max(as_of_date) as as_of_date
     from {{ ref('int_as_of_dates') }}
+
+),
+
+latest_combinations as (
+
+    select every_date.*
+    from {{ ref('int_segment_combinations') }} as every_date
+    where every_date.as_of_date = (select latest.as_of_date from latest)
 
 ),
 
@@ -193,20 +195,16 @@ populations as (
 
     select
         'all' as segment_set,
-        count(*) as people
-    from {{ ref('int_user_metrics') }} as every_date
-    where every_date.as_of_date = (select latest.as_of_date from latest)
+        coalesce(sum(people), 0) as people
+    from latest_combinations
     {%- for set in segment_sets() %}
 
     union all
 
     select
         '{{ set.name }}' as segment_set,
-        count(*) as people
-    from {{ ref('seg_' ~ set.name) }} as every_date
-    where
-        every_date.as_of_date = (select latest.as_of_date from latest)
-        and {{ of_purpose(set, 'every_date') }}
+        coalesce(sum(case when in_{{ set.name }} then people end), 0) as people
+    from latest_combinations
     {%- endfor %}
 
 ),
@@ -216,8 +214,9 @@ sizes as (
     select
         segment_set,
         segment,
-        count(*) as members
-    from membership
+        sum(people) as members
+    from {{ ref('int_combination_segments') }}
+    where as_of_date = (select latest.as_of_date from latest)
     group by segment_set, segment
 
     union all

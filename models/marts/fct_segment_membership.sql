@@ -6,7 +6,7 @@ with latest as (
 
 ),
 
-final as {{ materialized() }} (
+final as (
 
     select
         every_date.as_of_date,

@@ -11,16 +11,26 @@
     on_schema_change='fail',
     post_hook='{{ record_evaluations() }}',
 ) }}
-with members as (
+with user_segments as (
 
     select
         as_of_date,
         user_id,
+        combination_key
+    from {{ ref('int_user_segments') }}
+
+),
+
+segments as (
+
+    select
+        as_of_date,
+        combination_key,
         segment_set,
         segment,
         -- A flag stands for itself, a value for its whole set.
         {{ evaluated_as() }} as evaluated_as
-    from {{ ref('int_segment_members') }}
+    from {{ ref('int_combination_segments') }}
 
 ),
 
@@ -37,13 +47,14 @@ stays as (
     from {{ this }}
     {%- else -%}
     select
-        user_id,
-        segment_set,
-        segment,
-        evaluated_as,
-        as_of_date as valid_from,
-        as_of_date as valid_to
-    from members
+        user_segments.user_id,
+        segments.segment_set,
+        segments.segment,
+        segments.evaluated_as,
+        segments.as_of_date as valid_from,
+        segments.as_of_date as valid_to
+    from user_segments
+    cross join segments
     where 1 = 0
     {%- endif %}
 
@@ -111,24 +122,24 @@ spans as (
 
 ),
 
-now_in as (
+evaluated_segments as (
 
     select
-        members.as_of_date,
-        members.user_id,
-        members.segment_set,
-        members.segment,
+        segments.as_of_date,
+        segments.combination_key,
+        segments.segment_set,
+        segments.segment,
         spans.next_day
-    from members
+    from segments
     inner join spans
         on
-            members.as_of_date = spans.as_of_date
-            and members.segment_set = spans.segment_set
-            and members.evaluated_as = spans.evaluated_as
+            segments.as_of_date = spans.as_of_date
+            and segments.segment_set = spans.segment_set
+            and segments.evaluated_as = spans.evaluated_as
 
 ),
 
-before_in as (
+evaluated_stays as (
 
     select
         spans.as_of_date,
@@ -143,6 +154,82 @@ before_in as (
             and stays.evaluated_as = spans.evaluated_as
             and stays.valid_from <= spans.as_of_date
             and (stays.valid_to is null or stays.valid_to > spans.as_of_date)
+
+),
+
+-- What a user is in as one number: most users are in what they were in, and need not be looked at segment by segment.
+numbers_of_combinations as (
+
+    select
+        as_of_date,
+        combination_key,
+        sum({{ hash64_of_all(['segment_set', 'segment']) }}) as all_segments
+    from evaluated_segments
+    group by as_of_date, combination_key
+
+),
+
+numbers_now as (
+
+    select
+        user_segments.as_of_date,
+        user_segments.user_id,
+        numbers_of_combinations.all_segments
+    from user_segments
+    inner join numbers_of_combinations
+        on
+            user_segments.as_of_date = numbers_of_combinations.as_of_date
+            and user_segments.combination_key = numbers_of_combinations.combination_key
+
+),
+
+numbers_before as (
+
+    select
+        as_of_date,
+        user_id,
+        sum({{ hash64_of_all(['segment_set', 'segment']) }}) as all_segments
+    from evaluated_stays
+    group by as_of_date, user_id
+
+),
+
+changed_users as {{ materialized() }} (
+
+    select
+        coalesce(numbers_now.as_of_date, numbers_before.as_of_date) as as_of_date,
+        coalesce(numbers_now.user_id, numbers_before.user_id) as user_id
+    from numbers_now
+    full outer join numbers_before
+        on numbers_now.as_of_date = numbers_before.as_of_date and numbers_now.user_id = numbers_before.user_id
+    where (numbers_now.all_segments = numbers_before.all_segments) is not true
+
+),
+
+now_in as (
+
+    select
+        user_segments.as_of_date,
+        user_segments.user_id,
+        evaluated_segments.segment_set,
+        evaluated_segments.segment,
+        evaluated_segments.next_day
+    from user_segments
+    inner join changed_users
+        on user_segments.as_of_date = changed_users.as_of_date and user_segments.user_id = changed_users.user_id
+    inner join evaluated_segments
+        on
+            user_segments.as_of_date = evaluated_segments.as_of_date
+            and user_segments.combination_key = evaluated_segments.combination_key
+
+),
+
+before_in as (
+
+    select evaluated_stays.*
+    from evaluated_stays
+    inner join changed_users
+        on evaluated_stays.as_of_date = changed_users.as_of_date and evaluated_stays.user_id = changed_users.user_id
 
 ),
 

@@ -1,8 +1,9 @@
 -- How many users two segments have in common: each pair once, segment_set_a and segment_a before b in the alphabet.
 -- Pairs of one exclusive set are disjoint, which its tests prove: they are left out, unless somebody is in both.
-with membership as (
+with latest as (
 
-    select * from {{ ref('fct_segment_membership') }}
+    select max(as_of_date) as as_of_date
+    from {{ ref('int_as_of_dates') }}
 
 ),
 
@@ -18,46 +19,17 @@ catalogue as (
 
 ),
 
--- Users who are in the same segments are told from others by one number, a sum of 64-bit hashes. That two combinations
--- of a million get the same one is less likely than 1 in 10 million.
-people as (
-
-    select
-        as_of_date,
-        user_id,
-        sum({{ hash64("segment_set || '.' || segment") }}) as combination
-    from membership
-    group by as_of_date, user_id
-
-),
-
 -- A few thousand combinations stand for all users: the pairs are made of these, not of the users.
-combinations as (
-
-    select
-        as_of_date,
-        combination,
-        count(*) as people,
-        min(user_id) as example_user_id
-    from people
-    group by as_of_date, combination
-
-),
-
 combination_segments as (
 
     select
-        combinations.as_of_date,
-        combinations.combination,
-        combinations.people,
+        segments.combination_key,
+        segments.people,
         catalogue.segment_number
-    from combinations
-    inner join membership
-        on
-            combinations.as_of_date = membership.as_of_date
-            and combinations.example_user_id = membership.user_id
+    from {{ ref('int_combination_segments') }} as segments
     inner join catalogue
-        on membership.segment_set = catalogue.segment_set and membership.segment = catalogue.segment
+        on segments.segment_set = catalogue.segment_set and segments.segment = catalogue.segment
+    where segments.as_of_date = (select latest.as_of_date from latest)
 
 ),
 
@@ -79,7 +51,7 @@ common as (
         sum(a.people) as members
     from combination_segments as a
     inner join combination_segments as b
-        on a.as_of_date = b.as_of_date and a.combination = b.combination and a.segment_number < b.segment_number
+        on a.combination_key = b.combination_key and a.segment_number < b.segment_number
     group by a.segment_number, b.segment_number
 
 ),
@@ -104,13 +76,6 @@ pairs as (
         on b.segment_number = sizes_b.segment_number
     left join common
         on a.segment_number = common.segment_number_a and b.segment_number = common.segment_number_b
-
-),
-
-latest as (
-
-    select max(as_of_date) as as_of_date
-    from {{ ref('int_as_of_dates') }}
 
 ),
 

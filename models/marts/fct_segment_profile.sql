@@ -6,13 +6,7 @@
     'conversion_rate_28d': 'buyers / people',
     'revenue_per_user_28d': 'revenue / people',
 } %}
-with membership as (
-
-    select * from {{ ref('fct_segment_membership') }}
-
-),
-
-latest as (
+with latest as (
 
     select max(as_of_date) as as_of_date
     from {{ ref('int_as_of_dates') }}
@@ -35,23 +29,44 @@ metrics as (
 
 ),
 
+-- Added up by combination of segments first: some thousand rows in place of one a user and segment.
+combinations as (
+
+    select
+        metrics.as_of_date,
+        user_segments.combination_key,
+        count(*) as people,
+        sum(metrics.sessions_28d) as sessions,
+        sum(metrics.active_days_28d) as active_days,
+        sum(metrics.is_buyer_28d) as buyers,
+        sum(metrics.revenue_28d) as revenue,
+        sum(metrics.session_minutes_28d) as session_minutes
+    from metrics
+    inner join {{ ref('int_user_segments') }} as user_segments
+        on metrics.as_of_date = user_segments.as_of_date and metrics.user_id = user_segments.user_id
+    group by metrics.as_of_date, user_segments.combination_key
+
+),
+
 members as (
 
     select
-        membership.segment_set,
-        membership.segment,
-        metrics.*
-    from membership
-    inner join metrics
-        on membership.as_of_date = metrics.as_of_date and membership.user_id = metrics.user_id
+        segments.segment_set,
+        segments.segment,
+        combinations.*
+    from combinations
+    inner join {{ ref('int_combination_segments') }} as segments
+        on
+            combinations.as_of_date = segments.as_of_date
+            and combinations.combination_key = segments.combination_key
 
     union all
 
     select
         'all' as segment_set,
         'all' as segment,
-        metrics.*
-    from metrics
+        combinations.*
+    from combinations
 
 ),
 
@@ -61,12 +76,12 @@ totals as (
         as_of_date,
         segment_set,
         segment,
-        cast(count(*) as {{ type_double() }}) as people,
-        cast(sum(sessions_28d) as {{ type_double() }}) as sessions,
-        cast(sum(active_days_28d) as {{ type_double() }}) as active_days,
-        cast(sum(is_buyer_28d) as {{ type_double() }}) as buyers,
-        cast(sum(revenue_28d) as {{ type_double() }}) as revenue,
-        cast(sum(session_minutes_28d) as {{ type_double() }}) as session_minutes
+        cast(sum(people) as {{ type_double() }}) as people,
+        cast(sum(sessions) as {{ type_double() }}) as sessions,
+        cast(sum(active_days) as {{ type_double() }}) as active_days,
+        cast(sum(buyers) as {{ type_double() }}) as buyers,
+        cast(sum(revenue) as {{ type_double() }}) as revenue,
+        cast(sum(session_minutes) as {{ type_double() }}) as session_minutes
     from members
     group by as_of_date, segment_set, segment
 

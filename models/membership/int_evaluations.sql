@@ -50,12 +50,11 @@ populations as (
     union all
 
     select
-        every_user.as_of_date,
+        as_of_date,
         '{{ set.name }}' as segment_set,
-        count(*) as people
-    from {{ ref('seg_' ~ set.name) }} as every_user
-    where {{ of_purpose(set, 'every_user') }}
-    group by every_user.as_of_date
+        sum(case when in_{{ set.name }} then people else 0 end) as people
+    from {{ ref('int_segment_combinations') }}
+    group by as_of_date
     {%- endfor %}
 
 ),

@@ -57,11 +57,16 @@ class Engine:
         self.db.execute("create table intermediate.int_as_of_dates (as_of_date date)")
         self.db.execute("create table intermediate.int_user_metrics (as_of_date date, user_id varchar)")
         self.db.execute(
-            "create table segments.int_segment_members (as_of_date date, user_id varchar, segment_set varchar, "
-            "segment varchar)"
+            "create table segments.int_user_segments (as_of_date date, user_id varchar, combination_key ubigint)"
         )
-        for name in ("level", "place"):
-            self.db.execute(f"create table segments.seg_{name} (as_of_date date, user_id varchar)")
+        self.db.execute(
+            "create table segments.int_combination_segments (as_of_date date, combination_key ubigint, people bigint, "
+            "segment_set varchar, segment varchar)"
+        )
+        self.db.execute(
+            "create table segments.int_segment_combinations (as_of_date date, combination_key ubigint, people bigint, "
+            "in_level boolean, in_place boolean)"
+        )
         cross_db = "".join(path.read_text("utf-8") for path in (PROJECT / "macros" / "cross_db").glob("*.sql"))
         segments = PROJECT / "macros" / "segments"
         runs = (PROJECT / "macros" / "runs" / "evaluated_days.sql").read_text("utf-8")
@@ -103,8 +108,8 @@ class Engine:
         """Where a model is."""
         if name.startswith(("fct_", "dim_")):
             return f"marts.{name}"
-        of_segments = name.startswith(("seg_", "int_segment", "int_evaluations"))
-        return f"segments.{name}" if of_segments else f"intermediate.{name}"
+        of_membership = (PROJECT / "models" / "membership" / f"{name}.sql").is_file()
+        return f"segments.{name}" if of_membership else f"intermediate.{name}"
 
     def sets(self) -> list[dict]:
         """The sets, with the flags that are defined at present."""
@@ -131,8 +136,9 @@ class Engine:
         db.execute("insert into intermediate.int_half_hours values (?)", [newest])
         days = db.execute(self.model("intermediate", "int_as_of_dates", **env)).fetchall()
         days = sorted(day for (day,) in days)
-        for table in ("intermediate.int_as_of_dates", "segments.int_segment_members", "segments.seg_level"):
-            db.execute(f"delete from {table}")
+        tables = ("int_as_of_dates", "int_user_segments", "int_combination_segments", "int_segment_combinations")
+        for table in tables:
+            db.execute(f"delete from {self.relation(table)}")
         db.executemany("insert into intermediate.int_as_of_dates values (?)", [[day] for day in days])
         rows = [
             [day, user, name, segment]
@@ -141,9 +147,14 @@ class Engine:
             for user in users
             if name != "level" or segment in self.flags
         ]
-        if rows:
-            db.executemany("insert into segments.int_segment_members values (?, ?, ?, ?)", rows)
-            db.executemany("insert into segments.seg_level values (?, ?)", [row[:2] for row in rows])
+        # Each user is a combination of their own.
+        keys = {(day, user): key for key, (day, user) in enumerate(sorted({(row[0], row[1]) for row in rows}))}
+        for (day, user), key in keys.items():
+            db.execute("insert into segments.int_user_segments values (?, ?, ?)", [day, user, key])
+            db.execute("insert into segments.int_segment_combinations values (?, ?, 1, true, true)", [day, key])
+        for day, user, name, segment in rows:
+            values = [day, keys[day, user], name, segment]
+            db.execute("insert into segments.int_combination_segments values (?, ?, 1, ?, ?)", values)
         planned = self.model("membership", "int_evaluations", **env)
         db.execute(f"create or replace view segments.int_evaluations as {planned}")
         db.execute("begin")

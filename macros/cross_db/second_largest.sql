@@ -1,0 +1,10 @@
+{#-
+  The second largest value of a group, null where there is just one; for aggregating over distinct values.
+  A window that ranks them would sort every row; DuckDB keeps the two in passing. PostgreSQL and Spark have to collect
+  and sort.
+-#}
+{% macro second_largest(expression) %}{{ return(adapter.dispatch('second_largest', 'user_segments')(expression)) }}{% endmacro %}
+
+{% macro default__second_largest(expression) -%}
+    max({{ expression }}, 2)[2]
+{%- endmacro %}
