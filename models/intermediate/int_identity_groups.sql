@@ -1,5 +1,5 @@
--- Every pair of ids with the group in which it is decided whose it is: the pairs of a device; for those without a device
--- the user alone, or all users whom aliases lead from or to.
+-- Every pair of ids with the group in which it is decided whose it is: the pairs of a device; for those without a
+-- device the user alone, or all users whom aliases lead from or to.
 with identities as (
 
     select * from {{ ref('int_identities') }}

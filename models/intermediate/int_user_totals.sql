@@ -1,6 +1,6 @@
--- What each person did, added up: in all, and in the windows that end on an as-of date. With dates where the metrics have
--- ages, so that a person who does nothing keeps the row from day to day, until a day leaves a window. Stored: computed
--- are the states that are not there yet (int_person_states), whatever made them new.
+-- What each person did, added up: in all, and in the windows that end on an as-of date. With dates where the metrics
+-- have ages, so that a person who does nothing keeps the row from day to day, until a day leaves a window. Stored:
+-- computed are the states that are not there yet (int_person_states), whatever made them new.
 -- depends_on: {{ ref('int_people') }}
 {{ config(
     materialized='incremental',

@@ -15,15 +15,9 @@ final as (
         combination_key,
         people,
         '{{ set.name }}' as segment_set,
-        {%- if set.kind == 'attribute' %}
-        {{ set.name }} as segment
+        {{ "'" ~ segment.name ~ "'" if set.kind == 'flags' else set.name }} as segment
     from combinations
-    where {{ set.name }} is not null
-        {%- else %}
-        '{{ segment.name }}' as segment
-    from combinations
-    where {{ set.name }}__{{ segment.name }}
-        {%- endif %}
+    where {{ set.name ~ '__' ~ segment.name if set.kind == 'flags' else set.name ~ ' is not null' }}
 
     union all
     {%- endfor %}

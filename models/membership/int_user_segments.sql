@@ -5,7 +5,15 @@
 {{ config(materialized='table') }}
 {%- set sets = segment_sets() %}
 {%- set columns = segment_columns() %}
-with
+with metrics as (
+
+    select
+        as_of_date,
+        user_id
+    from {{ ref('int_user_metrics') }}
+
+),
+
 {% for set in sets -%}
 seg_{{ set.name }} as (
 
@@ -32,31 +40,28 @@ sizes_of_{{ set.name }} as (
 side_by_side as (
 
     select
+        {%- for set in sets %}
+        seg_{{ set.name }}.user_id is not null as in_{{ set.name }},
+        {%- for segment in set.segments if set.kind == 'flags' %}
+        coalesce(seg_{{ set.name }}.{{ adapter.quote(segment.name) }}, false) as {{ set.name }}__{{ segment.name }},
+        {%- endfor %}
+        {%- for segment in set.segments if set.kind == 'attribute' %}
+        sizes_of_{{ set.name }}.segment_or_other as {{ set.name }},
+        {%- endfor %}
+        {%- endfor %}
         metrics.as_of_date,
         metrics.user_id
-        {%- for set in sets %},
-
-        seg_{{ set.name }}.user_id is not null as in_{{ set.name }}
-        {%- if set.kind == 'attribute' %},
-        sizes_of_{{ set.name }}.segment_or_other as {{ set.name }}
-        {%- else %}
-        {%- for segment in set.segments %},
-        coalesce(seg_{{ set.name }}.{{ adapter.quote(segment.name) }}, false) as {{ set.name }}__{{ segment.name }}
-        {%- endfor %}
-        {%- endif %}
-        {%- endfor %}
-    from {{ ref('int_user_metrics') }} as metrics
-    {%- for set in sets %}
+    from metrics
+    {% for set in sets -%}
     left join seg_{{ set.name }}
         on metrics.as_of_date = seg_{{ set.name }}.as_of_date and metrics.user_id = seg_{{ set.name }}.user_id
-    {%- if set.kind == 'attribute' %}
+    {% if set.kind == 'attribute' -%}
     left join sizes_of_{{ set.name }}
         on
             seg_{{ set.name }}.as_of_date = sizes_of_{{ set.name }}.as_of_date
             and seg_{{ set.name }}.segment = sizes_of_{{ set.name }}.segment
-    {%- endif %}
-    {%- endfor %}
-
+    {% endif -%}
+    {% endfor %}
 ),
 
 final as (
