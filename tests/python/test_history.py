@@ -342,8 +342,8 @@ def test_no_other_day_begins_a_week():
         Engine("saturday").sql("{{ first_day_of_period('week', 'valid_from') }}")
 
 
-# Ann comes on a Friday, moves on the Sunday and on the first day of the year. Bob comes on a Saturday, moves on the next
-# Sunday and on the Monday after it. Cid comes on the Sunday and is gone on the Monday after the next.
+# Ann comes on a Friday, moves on the Sunday and on the first day of the year. Bob comes on the Saturday, moves on the
+# next Sunday and on the Monday after it. Cid comes on the first of the Sundays and is gone on that Monday.
 TURN_OF_THE_YEAR = [
     ("ann", "level", "low", "2024-12-27", "2024-12-29"),
     ("ann", "level", "mid", "2024-12-29", "2025-01-01"),

@@ -1,5 +1,5 @@
-"""A run or a backfill that is killed, at any moment and as often as it may be: the warehouse stays readable, and the one
-that comes to its end leaves what an undisturbed one would have, cell by cell.
+"""A run or a backfill that is killed, at any moment and as often as it may be: the warehouse stays readable, and the
+one that comes to its end leaves what an undisturbed one would have, cell by cell.
 
 Killed with SIGKILL, which no program hears, when dbt begins with one of its models or some milliseconds later: the
 moments are drawn, and the same on every run.
@@ -79,8 +79,8 @@ def contents(warehouse: Path) -> dict[str, list[tuple]]:
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         tables = connection.execute(
             "select table_schema || '.' || table_name from information_schema.tables "
-            "where (table_type = 'BASE TABLE' and table_schema in ('raw', 'staging', 'intermediate', 'segments', 'runs')) "
-            "or table_schema = 'marts' order by 1"
+            "where table_schema = 'marts' or (table_type = 'BASE TABLE' "
+            "and table_schema in ('raw', 'staging', 'intermediate', 'segments', 'runs')) order by 1"
         ).fetchall()
         found = {}
         for (table,) in tables:

@@ -1,5 +1,5 @@
-"""The project as a whole: what its YAML promises, the commands that people type, what CI runs, no clock and no dice, and
-engines that differ in one place alone."""
+"""The project as a whole: what its YAML promises, the commands that people type, what CI runs, no clock and no dice,
+and engines that differ in one folder alone."""
 
 from __future__ import annotations
 
