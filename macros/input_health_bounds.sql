@@ -33,8 +33,3 @@
     {%- endif -%}
     {{ return(bounds) }}
 {% endmacro %}
-
-{#- Whether the events are those of seeds/sample: tools/raw_files.py shows them where RAW_DATA is not set. -#}
-{% macro shows_the_sample() %}
-    {{ return(target.type == 'duckdb' and not env_var('RAW_DATA', '')) }}
-{% endmacro %}

@@ -4,12 +4,16 @@
   Whatever else is stored follows from these two and from int_changed_days.
 -#}
 {% macro forget_erased_people() %}
-    {%- if execute and target.type == 'duckdb' and run_query('select exists (from runs.erased_ids) as found').rows[0][0] %}
+    {#- Made when the connection opens, or never: where raw tables are somebody else's, so is forgetting in them. -#}
+    {%- set erased_ids = source('runs', 'erased_ids') -%}
+    {%- set can_forget = execute and load_relation(erased_ids) is not none -%}
+    {%- if can_forget and run_query('select count(*) from ' ~ erased_ids).rows[0][0] > 0 %}
         {#- Where nothing was asked of the warehouse yet, dbt has no transaction open: the end of this needs one. -#}
         {%- call statement('open_transaction', auto_begin=true) -%}
             select 1
         {%- endcall -%}
-        {%- set by_hash = run_query('select exists (from runs.erased_ids where id_key is null) as found').rows[0][0] %}
+        {%- set without_key = run_query('select count(*) from ' ~ erased_ids ~ ' where id_key is null').rows[0][0] -%}
+        {%- set by_hash = without_key > 0 %}
         {%- for node in graph.nodes.values() | selectattr('resource_type', 'equalto', 'model')
             if node.config.materialized == 'incremental' and 'marts' in node.fqn and 'user_id' in node.columns
             and load_relation(api.Relation.create(node.database, node.schema, node.alias)) %}
@@ -59,9 +63,20 @@
 {#- Whether an id as the marts know it is that of a forgotten person; as is_erased() of tools/raw_erasure.py. -#}
 {% macro is_erased(person, by_hash) -%}
     (
-        hash({{ person }}) in (select id_key from runs.erased_ids where id_key is not null)
+        {{ hash64(person) }} in (
+            select id_key
+            from {{ source('runs', 'erased_ids') }}
+            where id_key is not null
+        )
         {%- if by_hash %}
-        or coalesce(sha256({{ person }}) in (select id_hash from runs.erased_ids where id_key is null), false)
+        or coalesce(
+            {{ sha256_of(person) }} in (
+                select id_hash
+                from {{ source('runs', 'erased_ids') }}
+                where id_key is null
+            ),
+            false
+        )
         {%- endif %}
     )
 {%- endmacro %}

@@ -40,6 +40,12 @@ KEPT = f"""
     create schema if not exists runs;
     create table if not exists runs.built_days (cause varchar, event_date date, version varchar);
     create table if not exists runs.retention (first_open_day date);
+    create table if not exists runs.evaluations (
+        as_of_date date, segment_set varchar, segment varchar, people bigint, evaluated_at timestamp
+    );
+    create table if not exists runs.restatements (
+        restated_at timestamp, from_date date, to_date date, segment_set varchar
+    );
     create table if not exists raw.consents (user_id varchar, purpose varchar, granted varchar, "at" varchar);
     create table if not exists raw.given_inputs (table_name varchar);
 """
@@ -50,14 +56,15 @@ MODELS = ("int_user_metrics", "int_sessions", "stg_generic__rejected_events", "s
 class Warehouse:
     """A DuckDB in memory with the models of the project; `build` fills it anew."""
 
-    def __init__(self, manifest: str) -> None:
-        """Takes the manifest that dbt wrote. Raises StopIteration where the project has no model of the metrics."""
+    def __init__(self, manifest: str, models: tuple[str, ...] = MODELS) -> None:
+        """Takes the manifest that dbt wrote, with these models. Raises StopIteration where the project has no model of
+        that name."""
         compiled = json.loads(manifest)
         self.nodes: dict[str, dict] = compiled["nodes"]
         self.run_started = datetime.fromisoformat(compiled["metadata"]["run_started_at"]).replace(
             microsecond=0, tzinfo=None
         )
-        self.models = self.in_order(*MODELS)
+        self.models = self.in_order(*models)
         self.connection = duckdb.connect()
         database = self.models[0]["database"]
         self.connection.execute(f"attach ':memory:' as \"{database}\"")
@@ -213,7 +220,7 @@ class Growing(Warehouse):
 
 
 # What dbt wrote, by folder and time zone: every module of tests that asks has the same project in front of it.
-MANIFESTS: dict[tuple[Path, str, Path | None], str] = {}
+MANIFESTS: dict[tuple[Path, str, Path | None, tuple[str, ...]], str] = {}
 
 
 class CompiledProject:
@@ -225,22 +232,24 @@ class CompiledProject:
 
     STAND_IN = "Europe/Lisbon"
 
-    def __init__(self, dbt: Callable, target: Path) -> None:
-        """`dbt` is the fixture, `target` the folder that it writes to unless told otherwise."""
-        self.dbt, self.target = dbt, target
+    def __init__(self, dbt: Callable, target: Path, models: tuple[str, ...] = MODELS) -> None:
+        """`dbt` is the fixture, `target` the folder that it writes to unless told otherwise. `models`: which are built,
+        besides what they read."""
+        self.dbt, self.target, self.models = dbt, target, models
         self.warehouses: dict[str, tuple[Warehouse, Settings]] = {}
 
     def manifest(self, zone: str, built: Path | None = None) -> str:
         """What dbt writes for this zone, in a new warehouse or in the one that was `built` before. Raises
         AssertionError where dbt fails."""
-        if (self.target, zone, built) not in MANIFESTS:
+        known = (self.target, zone, built, self.models)
+        if known not in MANIFESTS:
             variables = [] if zone == "UTC" else ["--vars", json.dumps({"timezone": zone})]
-            selected = (f"+{model}" for model in MODELS)
+            selected = (f"+{model}" for model in self.models)
             env = {"WAREHOUSE": built} if built else {}
             ran = self.dbt("compile", "--select", *selected, *variables, env=env)
             assert ran.code == 0, ran.output
-            MANIFESTS[self.target, zone, built] = (self.target / "manifest.json").read_text(encoding="utf-8")
-        return MANIFESTS[self.target, zone, built]
+            MANIFESTS[known] = (self.target / "manifest.json").read_text(encoding="utf-8")
+        return MANIFESTS[known]
 
     def growing(self, zone: str, built: Path) -> Growing:
         """A warehouse in which files arrive, in this zone; `built` is any that dbt has built before."""
@@ -252,6 +261,6 @@ class CompiledProject:
         """The models in a warehouse without rows, and the settings that the reference needs to agree with them."""
         if zone not in self.warehouses:
             stand_in = "UTC" if zone == "UTC" else self.STAND_IN
-            warehouse = Warehouse(self.manifest(stand_in).replace(f"'{stand_in}'", f"'{zone}'"))
+            warehouse = Warehouse(self.manifest(stand_in).replace(f"'{stand_in}'", f"'{zone}'"), self.models)
             self.warehouses[zone] = warehouse, Settings(zone=zone, run_started=warehouse.run_started)
         return self.warehouses[zone]

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import jinja2
@@ -41,10 +42,15 @@ UNITS = [("level", flag) for flag in FLAGS] + [("place", "all")]
 JINJA = jinja2.Environment(extensions=["jinja2.ext.do"])
 
 
+def refuse(message: str) -> None:
+    """What dbt does with an error that a macro raises."""
+    raise ValueError(message)
+
+
 class Engine:
     """The models about history in a DuckDB in memory, rendered with sets of the test's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, week_start: str = "monday") -> None:
         self.db = duckdb.connect()
         self.db.execute("set threads = 1")
         for schema in ("runs", "intermediate", "segments", "marts"):
@@ -82,7 +88,8 @@ class Engine:
             "config": lambda **_: "",
             "dbt": {"type_string": lambda: "varchar"},
             "adapter": {"dispatch": lambda name, _: self.context[f"default__{name}"]},
-            "var": {"week_start": "monday", "timezone": "UTC"}.__getitem__,
+            "var": {"week_start": week_start, "timezone": "UTC"}.__getitem__,
+            "exceptions": SimpleNamespace(raise_compiler_error=refuse),
             "env_var": lambda name, default="": self.env.get(name, default),
             "ref": self.relation,
             "source": lambda schema, table: f"{schema}.{table}",
@@ -298,6 +305,115 @@ def test_any_order_of_evaluation_gives_the_stays_that_follow_from_what_was_found
                 reference.forget([unit for unit in UNITS if unit not in units and only in ("", unit[0])], days)
             reference.evaluate(world, days, wanted, again=what == "restate")
         assert engine.stays() == reference.stays()
+
+
+# Weeks that begin on a Monday or on a Sunday: 29 December 2024 was a Sunday, 1 January 2025 a Wednesday.
+
+WEEKS = [
+    # The day, the Monday and the Sunday that its week begins with.
+    ("2024-12-21", "2024-12-16", "2024-12-15"),
+    ("2024-12-22", "2024-12-16", "2024-12-22"),
+    ("2024-12-23", "2024-12-23", "2024-12-22"),
+    ("2024-12-28", "2024-12-23", "2024-12-22"),
+    ("2024-12-29", "2024-12-23", "2024-12-29"),
+    ("2024-12-30", "2024-12-30", "2024-12-29"),
+    ("2024-12-31", "2024-12-30", "2024-12-29"),
+    ("2025-01-01", "2024-12-30", "2024-12-29"),
+    ("2025-01-04", "2024-12-30", "2024-12-29"),
+    ("2025-01-05", "2024-12-30", "2025-01-05"),
+    ("2025-01-06", "2025-01-06", "2025-01-05"),
+    # A year that begins with a Sunday, after one that ends with a Saturday; and the end of February in a leap year.
+    ("2022-12-31", "2022-12-26", "2022-12-25"),
+    ("2023-01-01", "2022-12-26", "2023-01-01"),
+    ("2024-02-29", "2024-02-26", "2024-02-25"),
+    ("2024-03-02", "2024-02-26", "2024-02-25"),
+    ("2024-03-03", "2024-02-26", "2024-03-03"),
+]
+
+
+@pytest.mark.parametrize("week_start", ["monday", "sunday"])
+def test_a_week_begins_where_the_settings_say(week_start):
+    engine = Engine(week_start)
+    for day, *starts in WEEKS:
+        expected = date.fromisoformat(starts[week_start == "sunday"])
+        in_sql = [
+            engine.sql(f"""{{{{ first_day_of_period('{period}', "date '{day}'") }}}}""")
+            for period in ("day", "week", "month")
+        ]
+        found = engine.db.execute(f"select {', '.join(in_sql)}").fetchone()
+        this = date.fromisoformat(day)
+        # Dates, none of which is a timestamp: that is equal to no date.
+        assert found == (this, expected, this.replace(day=1)), day
+    null = engine.sql("{{ first_day_of_period('week', 'cast(null as date)') }}")
+    assert engine.db.execute(f"select {null}").fetchone() == (None,)
+
+
+def test_no_other_day_begins_a_week():
+    with pytest.raises(ValueError, match="vars.week_start is 'saturday'; write monday or sunday"):
+        Engine("saturday").sql("{{ first_day_of_period('week', 'valid_from') }}")
+
+
+# Ann comes on a Friday, moves on the Sunday and on the first day of the year. Bob comes on the Saturday, moves on the
+# next Sunday and on the Monday after it. Cid comes on the first of the Sundays and is gone on that Monday.
+TURN_OF_THE_YEAR = [
+    ("ann", "level", "low", "2024-12-27", "2024-12-29"),
+    ("ann", "level", "mid", "2024-12-29", "2025-01-01"),
+    ("ann", "level", "high", "2025-01-01", None),
+    ("bob", "level", "low", "2024-12-28", "2025-01-05"),
+    ("bob", "level", "mid", "2025-01-05", "2025-01-06"),
+    ("bob", "level", "high", "2025-01-06", None),
+    ("cid", "level", "mid", "2024-12-29", "2025-01-06"),
+]
+# From where to where, at the end of which period, counted by hand.
+MOVES = {
+    "monday": [
+        ("2024-12-23", "(none)", "low", 1),
+        ("2024-12-23", "(none)", "mid", 2),
+        ("2024-12-30", "low", "mid", 1),
+        ("2024-12-30", "mid", "high", 1),
+        ("2025-01-06", "mid", "(none)", 1),
+        ("2025-01-06", "mid", "high", 1),
+    ],
+    "sunday": [
+        ("2024-12-22", "(none)", "low", 2),
+        ("2024-12-29", "(none)", "mid", 1),
+        ("2024-12-29", "low", "high", 1),
+        ("2025-01-05", "low", "high", 1),
+        ("2025-01-05", "mid", "(none)", 1),
+    ],
+    "month": [
+        ("2024-12-01", "(none)", "low", 1),
+        ("2024-12-01", "(none)", "mid", 2),
+        ("2025-01-01", "low", "high", 1),
+        ("2025-01-01", "mid", "(none)", 1),
+        ("2025-01-01", "mid", "high", 1),
+    ],
+    "day": [
+        ("2024-12-27", "(none)", "low", 1),
+        ("2024-12-28", "(none)", "low", 1),
+        ("2024-12-29", "(none)", "mid", 1),
+        ("2024-12-29", "low", "mid", 1),
+        ("2025-01-01", "mid", "high", 1),
+        ("2025-01-05", "low", "mid", 1),
+        ("2025-01-06", "mid", "(none)", 1),
+        ("2025-01-06", "mid", "high", 1),
+    ],
+}
+
+
+@pytest.mark.parametrize("week_start", ["monday", "sunday"])
+def test_moves_are_counted_from_the_end_of_a_period_to_the_end_of_the_next(week_start):
+    engine = Engine(week_start)
+    columns = "user_id varchar, segment_set varchar, segment varchar, valid_from date, valid_to date"
+    engine.db.execute(f"create table {HISTORY} ({columns})")
+    engine.db.executemany(f"insert into {HISTORY} values (?, ?, ?, ?, ?)", TURN_OF_THE_YEAR)
+    found = engine.db.execute(engine.model("marts", "fct_segment_transitions")).fetchall()
+    expected = {
+        (period, date.fromisoformat(start), "level", *move)
+        for period in ("day", "week", "month")
+        for start, *move in MOVES[week_start if period == "week" else period]
+    }
+    assert set(found) == expected and len(found) == len(expected)
 
 
 # Real runs on the sample.

@@ -172,8 +172,6 @@ def bounds(sample: bool = False, **said: object) -> dict:
 
     usual = {"max_hours_since_last_event": 48, "max_volume_change": 3, "min_expected_values": 10}
     text = (PROJECT / "macros" / "input_health_bounds.sql").read_text("utf-8")
-    # The other macro asks dbt.
-    text, _ = text.split("{% macro shows_the_sample", 1)
     context = {
         "var": lambda name: usual | said,
         "return": give_back,

@@ -1,5 +1,5 @@
-"""A run that is killed, at any moment and as often as it may be: the warehouse stays readable, and the run that comes
-to its end leaves what an undisturbed one would have, cell by cell.
+"""A run or a backfill that is killed, at any moment and as often as it may be: the warehouse stays readable, and the
+one that comes to its end leaves what an undisturbed one would have, cell by cell.
 
 Killed with SIGKILL, which no program hears, when dbt begins with one of its models or some milliseconds later: the
 moments are drawn, and the same on every run.
@@ -16,13 +16,33 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
+from conftest import PROJECT, run_program
+from publish import publish
 
 # Daily runs end on the day after the last of the days that were there.
 CUT = "2024-06-27"
+# A day is a step of its own. As in a daily run, a line tells of each model that begins.
+BACKFILL = f"""
+import sys
+sys.path.insert(0, {str(PROJECT / "tools")!r})
+import backfill, history
+from dbt.cli import main as cli
+
+def tell(event):
+    if event.info.name == "NodeStart":
+        print(" START ", flush=True)
+
+runner = cli.dbtRunner
+cli.dbtRunner = lambda **options: runner(callbacks=[tell], **options)
+history.MOST_METRICS_ROWS = 0
+sys.exit(backfill.main(["backfill", "--from", "2024-06-15", "--to", "2024-06-18"]))
+"""
+DAYS_TO_FILL = 4
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +75,12 @@ def begun(dbt, deliveries) -> Path:
 
 
 def contents(warehouse: Path) -> dict[str, list[tuple]]:
-    """The rows of every table that the project keeps, sorted; but for when something was done."""
+    """The rows of every table that the project keeps, and of every mart, sorted; but for when something was done."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         tables = connection.execute(
-            "select table_schema || '.' || table_name from information_schema.tables where table_type = 'BASE TABLE' "
-            "and table_schema in ('raw', 'staging', 'intermediate', 'segments', 'marts', 'runs') order by 1"
+            "select table_schema || '.' || table_name from information_schema.tables "
+            "where table_schema = 'marts' or (table_type = 'BASE TABLE' "
+            "and table_schema in ('raw', 'staging', 'intermediate', 'segments', 'runs')) order by 1"
         ).fetchall()
         found = {}
         for (table,) in tables:
@@ -80,7 +101,8 @@ def contents(warehouse: Path) -> dict[str, list[tuple]]:
 
 
 def kill(command: list[str], env: dict[str, str], folder: Path, after: int, milliseconds: int) -> bool:
-    """Runs a command of dbt and kills it when it has begun with that many models. False where it ended first."""
+    """Runs a command and kills it, with all that it started, when it has begun with that many models and those
+    milliseconds are over. False where it ended first."""
     process = subprocess.Popen(
         command,
         env=env,
@@ -136,3 +158,62 @@ def test_a_daily_run_killed_twenty_times(dbt, begun, deliveries, killed, tmp_pat
         found = contents(disturbed)
         assert found.keys() == expected.keys()
         assert [table for table in expected if found[table] != expected[table]] == []
+
+
+def past(warehouse: Path) -> dict[date, set[tuple]]:
+    """Who was in which segment on each evaluated day, by the stays, and what was noted of the day."""
+    found: dict[date, set[tuple]] = {}
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        for day, *fact in connection.execute(
+            "select as_of_date, segment_set, segment, cast(people as varchar) from runs.evaluations union all "
+            "select days.as_of_date, stays.segment_set, stays.segment, stays.user_id "
+            "from (select distinct as_of_date from runs.evaluations) as days "
+            "inner join marts.fct_segment_membership_history as stays on stays.valid_from <= days.as_of_date "
+            "and (stays.valid_to is null or stays.valid_to > days.as_of_date)"
+        ).fetchall():
+            found.setdefault(day, set()).add(tuple(fact))
+    return found
+
+
+def latest(file: Path, schema: str) -> list[list[tuple]]:
+    """The marts of the latest day, which a backfill has nothing to do with."""
+    with duckdb.connect(str(file), read_only=True) as connection:
+        tables = ("dim_users", "fct_segment_membership", "fct_segment_overlap", "fct_segment_profile")
+        return [connection.execute(f"from {schema}.{table} order by all").fetchall() for table in tables]
+
+
+def test_a_backfill_killed_twenty_times(clean_env, project, begun, deliveries, tmp_path):
+    chance = random.Random(20)
+    command = [sys.executable, "-c", BACKFILL]
+    ways = {}
+    for name in ("calm", "disturbed"):
+        (tmp_path / name).mkdir()
+        ways[name] = Path(shutil.copy(begun, tmp_path / name / "warehouse.duckdb"))
+        publish(ways[name])
+    env = {name: clean_env | {"RAW_DATA": str(deliveries[0]), "WAREHOUSE": str(ways[name])} for name in ways}
+    ran = run_program(command, env["calm"], project)
+    assert ran.code == 0 and f"{DAYS_TO_FILL} days of" in ran.output, ran.output
+    expected, people = past(ways["calm"]), latest(begun, "marts")
+    assert len(expected) == DAYS_TO_FILL + 1 and all(people)
+
+    # One chain: each begins with what the one before left. A day is done after 17 models, and then after 3 each.
+    died, done = 0, [1]
+    for _ in range(30):
+        died += kill(command, env["disturbed"], project, chance.randrange(1, 21), chance.randrange(1000))
+        # Whoever looks can read what was there, and of the past whole days.
+        assert latest(ways["disturbed"], "marts") == people
+        assert latest(tmp_path / "disturbed" / "published" / "marts.duckdb", "main") == people
+        found = past(ways["disturbed"])
+        assert {day: expected[day] for day in found} == found
+        done.append(len(found))
+        if died == 20:
+            break
+    assert died == 20
+    # Nothing is lost from one to the next, and they died in the midst of it.
+    assert done == sorted(done) and len(set(done)) > 2
+    ran = run_program(command, env["disturbed"], project)
+    assert ran.code == 0, ran.output
+    left, right = contents(ways["disturbed"]), contents(ways["calm"])
+    assert left.keys() == right.keys()
+    assert {"marts.fct_segment_changes", "marts.fct_segment_transitions", "marts.fct_segment_daily"} < left.keys()
+    assert [table for table in right if left[table] != right[table]] == []

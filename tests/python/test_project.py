@@ -1,4 +1,5 @@
-"""The project as a whole: what its YAML promises, the commands that people type, what CI runs, no clock and no dice."""
+"""The project as a whole: what its YAML promises, the commands that people type, what CI runs, no clock and no dice,
+and engines that differ in one folder alone."""
 
 from __future__ import annotations
 
@@ -237,3 +238,34 @@ def test_no_clock_and_no_dice_where_lint_does_not_look(project):
             found[path.relative_to(project).as_posix()] = names
     # The one clock there is: when an event does not say when it was received, the start of the run stands in.
     assert found == {"macros/run_started_at_utc.sql": ["run_started_at"]}
+
+
+# Engines.
+
+
+def test_engines_differ_in_one_folder_alone(project):
+    """Whatever asks which engine it is on, elsewhere, is forgotten when another one comes."""
+    asks = re.compile(r"\btarget\s*(?:\.\s*type\b|\[\s*['\"]type)|\badapter\s*\.\s*type\b", re.IGNORECASE)
+    files = [
+        path
+        for folder in ("macros", "models", "tests")
+        for path in (project / folder).rglob("*")
+        if path.suffix in (".sql", ".yml", ".yaml") and path.parent != project / "macros" / "cross_db"
+    ]
+    assert len(files) > 50
+    assert [str(path.relative_to(project)) for path in files if asks.search(path.read_text("utf-8"))] == []
+
+
+def test_functions_of_one_engine_are_called_in_one_folder_alone(project):
+    """Not all that there are: those that DuckDB has, others do not, and somebody wrote in passing."""
+    functions = "arg_max|arg_min|epoch|generate_series|hash|sha256|strptime|struct_pack|try_cast|unnest"
+    calls = re.compile(rf"\b({functions})\s*\(|\(\s*from\s", re.IGNORECASE)
+    cross_db = project / "macros" / "cross_db"
+    found = {
+        path.relative_to(project).as_posix(): calls.findall(path.read_text("utf-8"))
+        for folder in ("macros", "models")
+        for path in (project / folder).rglob("*.sql")
+    }
+    assert {path: names for path, names in found.items() if names and not path.startswith("macros/cross_db/")} == {}
+    # That the search finds what is there.
+    assert any(found[path.relative_to(project).as_posix()] for path in cross_db.glob("*.sql"))
