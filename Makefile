@@ -51,8 +51,9 @@ docs: $(VENV)/installed  ## dbt's documentation site as one file: target/static_
 	@$(BIN)/dbt --quiet docs generate --static
 	@echo "target/static_index.html: open it in a browser"
 
-bench: $(VENV)/installed-dev  ## Compare with hand-written SQL, pandas and polars on 10M events; memory on 50M. Takes long.
+bench: $(VENV)/installed-dev  ## Compare with hand-written SQL, pandas and polars; a daily run; memory. Takes long.
 	@$(BIN)/python tools/bench.py --peers
+	@$(BIN)/python tools/bench.py --daily
 	@$(BIN)/python tools/bench.py --memory
 
 sample: $(VENV)/installed  ## Write the sample data anew (seeds/sample).
