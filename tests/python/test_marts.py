@@ -30,7 +30,9 @@ MARTS = (
     "fct_segment_overlap",
     "fct_segment_health",
 )
-# Of those, the ones that tell of more than one day, or of none.
+# What they are counted from.
+MEMBERSHIP = ("int_user_segments", "int_segment_combinations")
+# Of the marts, the ones that tell of more than one day, or of none.
 OF_ALL_DAYS = ("dim_segments", "fct_segment_membership_history", "fct_segment_transitions")
 KEY_TEST = "mart_key_is_unique"
 
@@ -119,7 +121,7 @@ def test_a_value_with_four_members_is_folded_and_one_with_five_stays(marts):
         "device_type = 'mobile' from (select user_id as id, row_number() over (order by user_id) as place "
         "from intermediate.int_user_metrics) where id = user_id and place <= 9"
     )
-    rebuild(marts, "fct_segment_membership", "dim_segments", "fct_segment_daily")
+    rebuild(marts, *MEMBERSHIP, "fct_segment_membership", "dim_segments", "fct_segment_daily")
     folded = marts.rows(
         "select given.segment, kept.segment, count(*) from segments.seg_geography_device as given "
         "inner join marts.fct_segment_membership as kept using (as_of_date, user_id) "
@@ -165,7 +167,7 @@ def test_an_empty_segment_counts_zero_and_an_empty_population_has_no_share(marts
         "update intermediate.int_user_metrics "
         "set active_days_28d = 0, purchase_days_365d = 0, purchase_days_lifetime = 0"
     )
-    rebuild(marts, *MARTS)
+    rebuild(marts, *MEMBERSHIP, *MARTS)
     daily = "select members, share from marts.fct_segment_daily where segment_set = '{}' and segment = '{}'"
     assert marts.rows(daily.format("engagement", "core")) == [(0, 0.0)]
     assert marts.rows(daily.format("rfm", "champions")) == [(0, None)]
@@ -193,7 +195,7 @@ def rebuild(marts: Marts, *names: str) -> None:
 
 def test_nobody_at_all_is_a_result(marts):
     marts.connection.execute("delete from intermediate.int_user_metrics")
-    rebuild(marts, *MARTS)
+    rebuild(marts, *MEMBERSHIP, *MARTS)
     assert marts.rows("select sum(members), count(share) from marts.fct_segment_daily") == [(0, 0)]
     assert marts.rows("select count(*) from marts.fct_segment_profile") == [(0,)]
     assert marts.failures("assert_mart_daily_counts_membership") == []
@@ -257,10 +259,9 @@ def test_overlap_is_what_a_self_join_gives(marts):
 
 def test_an_exclusive_set_that_overlaps_after_all_is_shown(marts):
     marts.connection.execute(
-        "insert into marts.fct_segment_membership by name select * replace ('regular' as segment) "
-        "from marts.fct_segment_membership where segment = 'core'"
+        "update segments.int_user_segments set engagement__regular = true where engagement__core"
     )
-    rebuild(marts, "fct_segment_overlap")
+    rebuild(marts, "int_segment_combinations", "fct_segment_overlap")
     assert len(marts.rows("from marts.fct_segment_overlap where segment_a = 'core' and segment_b = 'regular'")) == 1
 
 
