@@ -73,7 +73,7 @@ class Marts:
 @pytest.fixture(scope="module")
 def opened(dbt, built_sample, clean_env, tmp_path_factory) -> Iterator[Marts]:
     """A copy of the built sample. The tests are compiled with nothing in the warehouse, as they must."""
-    compiled = dbt("compile", "--select", "marts", "segments")
+    compiled = dbt("compile", "--select", "marts", "membership", "segments")
     assert compiled.code == 0, compiled.output
     copy = shutil.copy(built_sample, tmp_path_factory.mktemp("marts") / built_sample.name)
     marts = Marts(copy, Path(clean_env["DBT_TARGET_PATH"]) / "manifest.json")
