@@ -40,7 +40,7 @@ diff: $(VENV)/installed-dev  ## What a change moves, against BASE (default: main
 	@$(BIN)/python tools/diff.py --base "$(BASE)"
 
 pytest: $(VENV)/installed-dev
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 build: $(VENV)/installed-dev
 	@rm -rf $(THROWAWAY) && mkdir -p $(THROWAWAY)
