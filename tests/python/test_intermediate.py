@@ -5,6 +5,7 @@ input stops a run, and that nothing depends on threads or on what happened later
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime
@@ -312,6 +313,15 @@ def test_sessions_do_not_depend_on_how_threads_order_what_begins_together(compil
     )
     found = warehouse.rows("select seconds, events, count(*) from intermediate.int_sessions group by all order by all")
     assert found == [(0, 1, 2 * people), (1200, 3, people)]
+
+
+def test_the_key_of_a_persons_day_tells_of_every_column(warehouse):
+    # A column that is missing in it would be kept in int_user_totals after it changed.
+    columns = {name for name, *_ in warehouse.rows("describe intermediate.int_user_days")}
+    (inside,) = re.findall(r"hash\(([^()]*)\) as row_key", warehouse.node("int_user_days")["compiled_code"])
+    # The version stands for whose it is, on which device and from when to when.
+    of_the_version = {"person_key", "device_key", "known_from", "known_to"}
+    assert {name.strip() for name in inside.split(",")} == columns - of_the_version - {"row_key"}
 
 
 def read(path: Path) -> list[Row]:
