@@ -38,11 +38,10 @@ keyed as (
 final as (
 
     select * from keyed
-    where
-        traits_key in (select half_hours.traits_key from {{ ref('int_half_hours') }} as half_hours)
-        {%- if is_incremental() %}
-        and traits_key not in (select known.traits_key from {{ this }} as known)
-        {%- endif %}
+    where traits_key in (select half_hours.traits_key from {{ ref('int_half_hours') }} as half_hours)
+    {%- if is_incremental() %}
+    and traits_key not in (select known.traits_key from {{ this }} as known)
+    {%- endif %}
 
 )
 
