@@ -652,7 +652,7 @@ def test_standing_goes_by_how_many_do_better(macros, people, percent, n, quantil
 )
 def test_equal_values_have_equal_answers(macros, call, values, expected):
     rows = ", ".join(f"({place}, {value})" for place, value in enumerate(values))
-    source = f"(select current_date as as_of_date, * from (values {rows}) as t (user_id, metric))"
+    source = f"(select date '2024-03-01' as as_of_date, * from (values {rows}) as t (user_id, metric))"
     answers = macros.db.execute(f"select {macros.sql('{{ ' + call + ' }}')} from {source} order by user_id").fetchall()
     assert [int(answer) for (answer,) in answers] == expected
 
