@@ -125,7 +125,7 @@ def in_order(nodes: dict[str, dict]) -> Iterator[dict]:
         if key in done or key not in nodes:
             return
         done.add(key)
-        for parent in nodes[key]["depends_on"]["nodes"]:
+        for parent in nodes[key]["depends_on"].get("nodes", []):
             yield from visit(parent)
         if nodes[key]["resource_type"] == "model" and nodes[key].get("compiled_code"):
             yield nodes[key]

@@ -401,9 +401,10 @@ def line_in(node: exp.Expression) -> int:
 
 
 def read_metrics(project: Path) -> dict[str, Metrics]:
-    """The models in models/intermediate whose YAML gives their columns a type, by name. Raises Invalid."""
+    """The models in models/intermediate whose YAML gives their columns a type, by name; and the sets themselves, whose
+    flags another set may read. Raises Invalid."""
     found = {}
-    for file in sorted((project / METRICS).rglob("*.yml")):
+    for file in [file for folder in (METRICS, SEGMENTS) for file in sorted((project / folder).rglob("*.yml"))]:
         path = file.relative_to(project).as_posix()
         for model in read_yaml(project, path).get("models") or []:
             typed = {

@@ -914,13 +914,25 @@ def test_the_models_of_the_guide_can_be_built(project_of_the_guide, built_sample
     assert all(0 < count < members[0][-1] for count in members[0][:-1]), members
 
 
-def test_the_set_of_the_guide_is_proven(project_of_the_guide, clean_env, tmp_path):
-    # Without the list: make prove knows no seeds.
-    no_list = shutil.ignore_patterns("lists", "*__lists.*")
-    copy = shutil.copytree(project_of_the_guide, tmp_path / "project", ignore=no_list)
-    tool = [sys.executable, str(copy / "tools" / "prove.py"), "models/segments/seg_cooking.sql"]
+def test_the_set_of_the_guide_is_proven_and_so_is_one_that_reads_it(project_of_the_guide, clean_env, tmp_path):
+    copy = shutil.copytree(project_of_the_guide, tmp_path / "project")
+    sets = copy / "models" / "segments"
+    nested = (sets / "seg_cooking.sql").read_text("utf-8").replace("int_user_metrics__cooking", "seg_cooking")
+    flags = re.compile(r"        -- Three weeks of four.*?as convinced_by_search\n", re.DOTALL)
+    flag = "        -- Who cooks weekly, by the other set.\n        coalesce(cooking.weekly_cook, false) as reader\n"
+    (sets / "seg_readers.sql").write_text(flags.sub(flag, nested), "utf-8")
+    declared = yaml.safe_load((sets / "_seg_cooking.yml").read_text("utf-8"))
+    (model,) = declared["models"]
+    model["name"], model["config"]["meta"]["segment_set"]["name"] = "seg_readers", "readers"
+    model["columns"] = [*model["columns"][:2], model["columns"][2] | {"name": "reader"}]
+    (sets / "_seg_readers.yml").write_text(yaml.safe_dump(declared), "utf-8")
+    settings_of_dbt = (copy / "dbt_project.yml").read_text("utf-8")
+    listed = settings_of_dbt.replace("    - cooking\n", "    - cooking\n    - readers\n")
+    (copy / "dbt_project.yml").write_text(listed, "utf-8")
+    files = [f"models/segments/seg_{name}.sql" for name in ("cooking", "readers")]
+    tool = [sys.executable, str(copy / "tools" / "prove.py"), *files]
     ran = run_program(tool, clean_env | {"WAREHOUSE": "none"}, copy)
-    assert (ran.code, "1 of 1 sets proven." in ran.output) == (0, True), ran.output
+    assert (ran.code, "2 of 2 sets proven." in ran.output) == (0, True), ran.output
 
 
 def test_dbt_refuses_in_one_line(dbt):
