@@ -27,24 +27,43 @@
 {% endmacro %}
 
 {#-
-  At the start of a run that builds: where the stored models were built by another version of the project, all their
-  days would be built anew. They are dropped then, since their columns may be others, too. Not where closed days are
-  kept in them alone (vars.event_retention_days).
+  At the start of a run that builds: a stored model that was built by another version of its SQL, or of what it reads, is
+  dropped, since its columns may be others, too; whatever it had would be built anew. Not where closed days are kept in
+  it alone (vars.event_retention_days). Others stay: who builds a few models finds what these read.
 -#}
 {% macro drop_stored_models_of_another_version() %}
     {%- if execute and flags.WHICH in ('build', 'run') -%}
         {%- do run_query('create schema if not exists runs') -%}
-        {%- do run_query('create table if not exists runs.stored_models (version ' ~ dbt.type_string() ~ ')') -%}
-        {%- set version = stored_models_version() -%}
-        {%- if version not in run_query('select version from runs.stored_models').columns[0].values() -%}
-            {%- for node in stored_models() if not var('event_retention_days') -%}
+        {%- do run_query(
+            'create table if not exists runs.stored_model_versions (model_name ' ~ dbt.type_string() ~ ', version '
+            ~ dbt.type_string() ~ ')'
+        ) -%}
+        {%- set known = {} -%}
+        {%- for row in run_query('select model_name, version from runs.stored_model_versions') -%}
+            {%- do known.update({row[0]: row[1]}) -%}
+        {%- endfor -%}
+        {%- set others = [] -%}
+        {%- for node in stored_models() if known.get(node.name) != version_of(node.name) -%}
+            {%- do others.append(node) -%}
+        {%- endfor -%}
+        {%- if others -%}
+            {#- dbt may have a transaction open here, which it would roll back, or none: now it has one. #}
+            {%- call statement('open_transaction', auto_begin=true) -%}
+                select 1
+            {%- endcall -%}
+            {%- for node in others -%}
                 {%- set relation = adapter.get_relation(node.database, node.schema, node.alias) -%}
-                {%- if relation -%}
+                {%- if relation and not var('event_retention_days') -%}
                     {%- do adapter.drop_relation(relation) -%}
                 {%- endif -%}
-            {%- endfor -%}
-            {%- do run_query('delete from runs.stored_models') -%}
-            {%- do run_query("insert into runs.stored_models values ('" ~ version ~ "')") -%}
+                {%- do run_query("delete from runs.stored_model_versions where model_name = '" ~ node.name ~ "'") -%}
+                {%- do run_query(
+                    "insert into runs.stored_model_versions values ('" ~ node.name ~ "', '" ~ version_of(node.name)
+                    ~ "')"
+                ) -%}
+            {%- endfor %}
+            commit;
+            begin;
         {%- endif -%}
     {%- endif -%}
 {% endmacro %}
@@ -90,16 +109,16 @@
 {% endmacro %}
 
 {#-
-  A text that changes with the SQL of the stored models and of what they read, and with the settings that these read.
-  Rows of another version are built anew, all of them: half of the days by one rule and half by another would be wrong
-  in a way that nobody sees.
+  A text that changes with the SQL of a model and of all that it reads, and with the settings that these read. Rows of
+  another version are built anew, all of them: half of the days by one rule and half by another would be wrong in a way
+  that nobody sees.
 -#}
-{% macro stored_models_version() %}
+{% macro version_of(model_name) %}
     {%- if not execute -%}
         {{ return('') }}
     {%- endif -%}
     {%- set seen = {} -%}
-    {%- set to_see = stored_models() | map(attribute='unique_id') | list -%}
+    {%- set to_see = ['model.' ~ project_name ~ '.' ~ model_name] -%}
     {%- for _ in range(1000) if to_see -%}
         {%- set node = graph.nodes.get(to_see.pop()) -%}
         {%- if node and node.unique_id not in seen -%}

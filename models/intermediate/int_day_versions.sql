@@ -31,7 +31,7 @@ final as (
     select
         event_days.collector as cause,
         event_days.event_date,
-        max(event_days.day_version || ' {{ stored_models_version() }} ' || meaning.version) as version
+        max(event_days.day_version || ' {{ version_of('int_user_days') }} ' || meaning.version) as version
     from event_days
     cross join meaning
     group by event_days.collector, event_days.event_date

@@ -238,9 +238,9 @@ def test_a_metric_and_an_event_name_move_members_of_sets_that_nobody_edited(bran
     edit(branch, "models/segments/seg_rfm.sql", "where purchase_days_lifetime >= 1", "where purchase_days_lifetime > 1")
     edit(
         branch,
-        "models/intermediate/int_user_metrics.sql",
-        "count(case when days_ago < 28 then 1 end) as active_days_28d",
-        "count(case when days_ago < 21 then 1 end) as active_days_28d",
+        "models/intermediate/int_user_totals.sql",
+        "count(case when window_days <= 28 then 1 end) as active_days_28d",
+        "count(case when window_days <= 7 then 1 end) as active_days_28d",
     )
     ran = diff(branch, clean_env)
     assert ran.code == 0, ran.output
@@ -266,7 +266,7 @@ def test_a_metric_and_an_event_name_move_members_of_sets_that_nobody_edited(bran
     (warning,) = re.findall(r"> \[!WARNING\]\n> \*\*Not edited, but their members move: (.*)\.\*\*\n", top)
     surprising = [f"{name} ({users} users)" for name, (edited, users) in rows.items() if edited == "**not edited**"]
     assert warning == ", ".join(surprising)
-    assert "- int_user_metrics (SQL); read by models dim_segments, " in top and MARTS in top
+    assert "- int_user_totals (SQL); read by models dim_segments, " in top and MARTS in top
     assert "- stg_generic__event_taxonomy (its raw data differs); read by " in top
 
     metrics = {row[0]: row[1:] for row in cells(section(text, "Metrics"), "metric")}
@@ -275,14 +275,14 @@ def test_a_metric_and_an_event_name_move_members_of_sets_that_nobody_edited(bran
     assert "sessions_28d" not in metrics
 
     engagement = section(text, "engagement")
-    assert "**Not edited.** Moved by int_user_metrics (SQL), " in engagement
+    assert "**Not edited.** Moved by int_user_totals (SQL), " in engagement
     assert ", through active_days_28d.\n" in engagement and "```diff" not in engagement
     for _, _, _, decides in cells(engagement, "example"):
         one, other = re.fullmatch(r"active_days_28d `(\d+)` to `(\d+)", decides).groups()
         assert int(one) > int(other)
 
     rfm = section(text, "rfm")
-    assert "\nEdited: SQL. Also touched by int_user_metrics (SQL), " in rfm
+    assert "\nEdited: SQL. Also touched by int_user_totals (SQL), " in rfm
     assert "-    where purchase_days_lifetime >= 1\n+    where purchase_days_lifetime > 1\n" in rfm
     assert {row[1] for row in cells(rfm, "from")} == {"(none)"}
     assert all("purchase_days_lifetime" in row[3] for row in cells(rfm, "example"))

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from configparser import ConfigParser
 from pathlib import Path
@@ -18,7 +19,7 @@ import test_input_health
 import test_marts
 import test_segment_tests_can_fail
 import yaml
-from conftest import PROJECT, Run
+from conftest import PROJECT, Run, run_program
 
 # What was agreed of each set (overlap, coverage). A new set needs no line here; these are not changed in passing.
 AGREED = {
@@ -145,6 +146,34 @@ def test_build_of_one_set_and_what_reads_it(typed, clean_env):
     assert models == {"seg_lifecycle", *of_membership, *test_marts.MARTS}
     assert any(node.startswith("test.user_segments.segment_set_is_valid_seg_lifecycle_") for node in results)
     assert set(results.values()) == {"success", "pass"}
+
+
+def test_an_edited_model_is_built_anew_and_what_it_reads_stays(built_sample, clean_env, tmp_path):
+    copy = tmp_path / "project"
+    shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "target", "logs", "*.duckdb*"))
+    warehouse = shutil.copy(built_sample, tmp_path / built_sample.name)
+    seeds = PROJECT / "seeds"
+    env = clean_env | {
+        "WAREHOUSE": str(warehouse), "DBT_TARGET_PATH": str(tmp_path / "target"),
+        "RAW_DATA": str(seeds / "sample"), "TAXONOMY": str(seeds / "event_taxonomy.csv"),
+    }  # fmt: skip
+    program = str(Path(sys.executable).with_name("dbt"))
+    edited = copy / "models" / "intermediate" / "int_user_totals.sql"
+    counted = "count(case when window_days <= {} then 1 end) as active_days_28d"
+    text = edited.read_text("utf-8")
+    assert counted.format(28) in text
+    edited.write_text(text.replace(counted.format(28), counted.format(7)), "utf-8")
+    # Stored models that are not asked for have to be there still.
+    ran = run_program([program, "run", "--select", "int_user_totals+"], env, copy)
+    assert ran.code == 0, ran.output
+    days = "select count(*), count(distinct active_days_7d) from intermediate.int_user_metrics where active_days_28d "
+    ((same, kinds),) = ran.rows(days + "= active_days_7d")
+    assert same > 500 and kinds > 3 and ran.rows(days + "<> active_days_7d") == [(0, 0)]
+    # What all others are made of: everything is built anew, in a warehouse that has a history.
+    first = copy / "models" / "intermediate" / "int_half_hours.sql"
+    first.write_text(first.read_text("utf-8") + "-- Another version.\n", "utf-8")
+    ran = run_program([program, "run"], env, copy)
+    assert ran.code == 0, ran.output
 
 
 def test_test_runs_all_tests_and_nothing_else(typed, clean_env, nodes):

@@ -799,7 +799,7 @@ def copied(tmp_path_factory) -> Path:
         shutil.copy(PROJECT / name, folder / name)
     replace_in(folder / "models/intermediate/int_user_traits.sql", [
         ("        users.plan,\n", "        users.plan,\n        2026 - users.birth_year as generation,\n"),
-        ("        ranked_users.plan,\n", "        ranked_users.plan,\n        ranked_users.generation,\n"),
+        ("        person_key,\n        plan,\n", "        person_key,\n        plan,\n        generation,\n"),
     ])  # fmt: skip
     replace_in(folder / "models/intermediate/int_user_metrics.sql", [
         ("        traits.plan,\n", "        traits.plan,\n        traits.generation as ripeness,\n"),
@@ -867,7 +867,7 @@ def test_a_sensitive_metric_is_found_by_its_own_name(copied):
 def test_metrics_that_dbt_cannot_compile_are_one_line(copied):
     broken = copied / "models/intermediate/int_user_metrics.sql"
     text = broken.read_text()
-    broken.write_text(text.replace("ref('int_people')", "ref('int_nobody')"))
+    broken.write_text(text.replace("ref('int_person_states')", "ref('int_nobody')"))
     ran = run("--project", copied)
     broken.write_text(text)
     assert ran.returncode == 1 and ran.stdout.startswith("dbt cannot compile the metrics: ")

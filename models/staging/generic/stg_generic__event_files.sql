@@ -9,7 +9,7 @@ final as (
 
     select
         source_file,
-        cast(load_number as {{ dbt.type_string() }}) || ' {{ stored_models_version() }}' as file_version
+        cast(load_number as {{ dbt.type_string() }}) || ' {{ version_of('stg_generic__event_counts') }}' as file_version
     from event_files
 
 )
