@@ -403,8 +403,8 @@ def line_in(node: exp.Expression) -> int:
 def read_metrics(project: Path) -> dict[str, Metrics]:
     """The models in models/intermediate whose YAML gives their columns a type, by name; and the sets themselves, whose
     flags another set may read. Raises Invalid."""
-    found = {}
-    for file in [file for folder in (METRICS, SEGMENTS) for file in sorted((project / folder).rglob("*.yml"))]:
+    found = read_flags(project)
+    for file in sorted((project / METRICS).rglob("*.yml")):
         path = file.relative_to(project).as_posix()
         for model in read_yaml(project, path).get("models") or []:
             typed = {
@@ -424,6 +424,27 @@ def read_metrics(project: Path) -> dict[str, Metrics]:
                 )
             if typed:
                 found[model["name"]] = Metrics(model["name"], typed, facts)
+    return found
+
+
+def read_flags(project: Path) -> dict[str, Metrics]:
+    """The columns of the sets, by the name of the model. A YAML of another shape gives none: read_sets() says so."""
+    found = {}
+    for file in sorted((project / SEGMENTS).rglob("*.yml")):
+        try:
+            said = read_yaml(project, file.relative_to(project).as_posix())
+        except Invalid:
+            continue
+        models = said.get("models") if isinstance(said, dict) else None
+        for model in models if isinstance(models, list) else []:
+            columns = model.get("columns") if isinstance(model, dict) else None
+            typed = {
+                str(column["name"]): str(column["data_type"]).lower()
+                for column in (columns if isinstance(columns, list) else [])
+                if isinstance(column, dict) and column.get("name") and column.get("data_type")
+            }
+            if typed and isinstance(model.get("name"), str):
+                found[model["name"]] = Metrics(model["name"], typed, {})
     return found
 
 
