@@ -231,7 +231,7 @@ def follow(conn: duckdb.DuckDBPyConnection, day_of) -> bool:
             "inner join owners on people.id = owners.owner "
             "union all select owners.owner, people.requested_at, people.person from people "
             "inner join owners on people.id = owners.id and people.is_requested "
-        f"and owners.owned_on <= {requested_on}), "
+            f"and owners.owned_on <= {requested_on}), "
             "reached as (select id, max(requested_at) as requested_at, min(person) as person from steps group by id) "
             "select reached.id, reached.requested_at, false, reached.person from reached "
             "left join people on reached.id = people.id "

@@ -26,7 +26,7 @@ latest as (
 
 ),
 
--- Counted again from the sets, without the unpivot: flag by flag; of an attribute set all values together.
+-- Counted again from the sets, without the combinations: flag by flag; of an attribute set all values together.
 {% for set in sets -%}
 seg_{{ set.name }} as (
 
