@@ -157,9 +157,9 @@ class Warehouse:
 class Growing(Warehouse):
     """A warehouse in which files arrive: the first run builds everything, each later one what changed, as dbt would."""
 
-    def __init__(self, manifest: str, incremental_manifest: str) -> None:
-        """Takes what dbt wrote for an empty warehouse, and for one that was built before."""
-        super().__init__(manifest)
+    def __init__(self, manifest: str, incremental_manifest: str, models: tuple[str, ...] = MODELS) -> None:
+        """Takes what dbt wrote for an empty warehouse, and for one that was built before, with these models."""
+        super().__init__(manifest, models)
         self.later = {node["unique_id"]: node for node in json.loads(incremental_manifest)["nodes"].values()}
         self.started = False
 
@@ -255,7 +255,7 @@ class CompiledProject:
         """A warehouse in which files arrive, in this zone; `built` is any that dbt has built before."""
         stand_in = "UTC" if zone == "UTC" else self.STAND_IN
         texts = (self.manifest(stand_in), self.manifest(stand_in, built))
-        return Growing(*(text.replace(f"'{stand_in}'", f"'{zone}'") for text in texts))
+        return Growing(*(text.replace(f"'{stand_in}'", f"'{zone}'") for text in texts), self.models)
 
     def warehouse(self, zone: str = "UTC") -> tuple[Warehouse, Settings]:
         """The models in a warehouse without rows, and the settings that the reference needs to agree with them."""
