@@ -1,7 +1,7 @@
 {#-
   At the start of a run: takes forgotten people (runs.erased_ids, see tools/raw_erasure.py) out of what is not built
-  anew from the raw data: marts that keep earlier days, and the half hours of days whose events are no longer kept.
-  Whatever else is stored follows from these two and from int_changed_days.
+  anew from the raw data: marts that keep earlier days, and what is counted of days whose events are no longer kept (the
+  half hours and the interests). Whatever else is stored follows from these and from int_changed_days.
 -#}
 {% macro forget_erased_people() %}
     {#- Made when the connection opens, or never: where raw tables are somebody else's, so is forgetting in them. -#}
@@ -38,11 +38,12 @@
             {%- endif %}
             delete from {{ node.relation_name }} where {{ is_erased('user_id', by_hash) }};
         {%- endfor %}
-        {%- set half_hours = graph.nodes['model.' ~ project_name ~ '.int_half_hours'] %}
         {%- set identities = graph.nodes['model.' ~ project_name ~ '.int_identities'] %}
-        {%- if load_relation(api.Relation.create(half_hours.database, half_hours.schema, half_hours.alias))
-            and load_relation(api.Relation.create(identities.database, identities.schema, identities.alias)) %}
-            delete from {{ half_hours.relation_name }}
+        {%- if load_relation(api.Relation.create(identities.database, identities.schema, identities.alias)) %}
+            {%- for name in ['int_half_hours', 'int_interest_days'] %}
+            {%- set node = graph.nodes['model.' ~ project_name ~ '.' ~ name] %}
+            {%- if load_relation(api.Relation.create(node.database, node.schema, node.alias)) %}
+            delete from {{ node.relation_name }}
             where pair_key in (
                 select pair_key
                 from {{ identities.relation_name }}
@@ -50,6 +51,8 @@
                     {{ is_erased('user_id', by_hash) }}
                     or (user_id is null and {{ is_erased("'anon:' || anonymous_id", by_hash) }})
             );
+            {%- endif %}
+            {%- endfor %}
             {#- An event of somebody else on a forgotten device stays theirs. #}
             update {{ identities.relation_name }} set anonymous_id = null
             where user_id is not null and {{ is_erased("'anon:' || anonymous_id", by_hash) }};

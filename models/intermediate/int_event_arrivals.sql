@@ -24,7 +24,15 @@ last_days as {{ materialized() }} (
         max(case when half_hours.support_contacts > 0 then half_hours.event_date end) as last_support_contact,
         max(case when half_hours.support_views > 0 then half_hours.event_date end) as last_support_view,
         max(case when half_hours.errors > 0 then half_hours.event_date end) as last_error,
-        max(case when half_hours.searches > 0 then half_hours.event_date end) as last_search
+        max(case when half_hours.searches > 0 then half_hours.event_date end) as last_search,
+        max(case when half_hours.content_views > 0 then half_hours.event_date end) as last_content_view,
+        max(case when half_hours.core_starts > 0 then half_hours.event_date end) as last_core_start,
+        max(case when half_hours.core_actions > 0 then half_hours.event_date end) as last_core_action,
+        max(case when half_hours.messages_sent > 0 then half_hours.event_date end) as last_message_sent,
+        max(case when half_hours.messages_opened > 0 then half_hours.event_date end) as last_message_opened,
+        max(case when half_hours.referrals > 0 then half_hours.event_date end) as last_referral,
+        max(case when half_hours.last_sign_up_at is not null then half_hours.event_date end) as last_sign_up,
+        max(case when half_hours.last_unsubscribe_at is not null then half_hours.event_date end) as last_unsubscribe
     from as_of_dates
     inner join half_hours
         on as_of_dates.as_of_date >= half_hours.event_date
@@ -35,7 +43,9 @@ last_days as {{ materialized() }} (
 kinds as (
 
     {% for event_type in [
-        'activity', 'purchase', 'add_to_cart', 'checkout_start', 'support_contact', 'support_view', 'error', 'search'
+        'activity', 'purchase', 'add_to_cart', 'checkout_start', 'support_contact', 'support_view', 'error', 'search',
+        'content_view', 'core_start', 'core_action', 'message_sent', 'message_opened', 'referral', 'sign_up',
+        'unsubscribe'
     ] -%}
     select
         as_of_date,

@@ -20,9 +20,17 @@ final as (
         -- Events without a device are on one of their own.
         coalesce(user_days.device_key, 0) as device,
         user_days.event_date,
-        -- A window of N days is the N days that end on the as-of date, itself included.
+        -- A window of N days is the N days that end on the as-of date, itself included. The four weeks of a month are
+        -- told apart where something in them is counted by the week, and nowhere else: each edge that a day passes is a
+        -- state of its person to be computed anew.
         case
             when {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 7 then 7
+            when
+                {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 14
+                and user_days.core_actions > 0 then 14
+            when
+                {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 21
+                and user_days.core_actions > 0 then 21
             when {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 28 then 28
             when {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 90 then 90
             when {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 365 then 365
@@ -44,7 +52,14 @@ final as (
         user_days.support_contacts,
         user_days.support_views,
         user_days.errors,
-        user_days.searches
+        user_days.searches,
+        user_days.core_starts,
+        user_days.core_actions,
+        user_days.messages_sent,
+        user_days.messages_opened,
+        user_days.referrals,
+        user_days.last_sign_up_at,
+        user_days.last_unsubscribe_at
     from user_days
     inner join as_of_dates
         on

@@ -40,7 +40,14 @@ final as (
         half_hours.support_contacts,
         half_hours.support_views,
         half_hours.errors,
-        half_hours.searches
+        half_hours.searches,
+        half_hours.core_starts,
+        half_hours.core_actions,
+        half_hours.messages_sent,
+        half_hours.messages_opened,
+        half_hours.referrals,
+        half_hours.last_sign_up_at,
+        half_hours.last_unsubscribe_at
     from half_hours
     inner join people
         on half_hours.pair_key = people.pair_key and half_hours.event_date <= people.as_of_date

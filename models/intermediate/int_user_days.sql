@@ -65,6 +65,13 @@ spans as (
         half_hours.support_views,
         half_hours.errors,
         half_hours.searches,
+        half_hours.core_starts,
+        half_hours.core_actions,
+        half_hours.messages_sent,
+        half_hours.messages_opened,
+        half_hours.referrals,
+        half_hours.last_sign_up_at,
+        half_hours.last_unsubscribe_at,
         -- The latest activity of all spans before this one: a span may lie inside another (two channels at a time). Of
         -- spans that begin in one instant it is always the same that starts the session, whenever a run sees them.
         max(half_hours.last_activity_at) over (
@@ -144,7 +151,14 @@ totals as (
         cast(sum(support_contacts) as integer) as support_contacts,
         cast(sum(support_views) as integer) as support_views,
         cast(sum(errors) as integer) as errors,
-        cast(sum(searches) as integer) as searches
+        cast(sum(searches) as integer) as searches,
+        cast(sum(core_starts) as integer) as core_starts,
+        cast(sum(core_actions) as integer) as core_actions,
+        cast(sum(messages_sent) as integer) as messages_sent,
+        cast(sum(messages_opened) as integer) as messages_opened,
+        cast(sum(referrals) as integer) as referrals,
+        max(last_sign_up_at) as last_sign_up_at,
+        max(last_unsubscribe_at) as last_unsubscribe_at
     from timed
     {%- if is_incremental() %}
     where
@@ -163,7 +177,8 @@ final as (
             'version_key', 'event_date', 'traits_key', 'first_event_at', 'last_event_at', 'events', 'sessions',
             'session_seconds', 'carried_session_seconds', 'purchases', 'purchase_revenue', 'revenue',
             'last_purchase_at', 'last_add_to_cart_at', 'last_checkout_start_at', 'support_contacts', 'support_views',
-            'errors', 'searches',
+            'errors', 'searches', 'core_starts', 'core_actions', 'messages_sent', 'messages_opened', 'referrals',
+            'last_sign_up_at', 'last_unsubscribe_at',
         ]) }} as row_key
     from totals
 

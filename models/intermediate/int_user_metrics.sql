@@ -26,6 +26,12 @@ traits as (
 
 ),
 
+interests as (
+
+    select * from {{ ref('int_user_interests') }}
+
+),
+
 -- Scores among the buyers, by how many of them do strictly worse: equal values get equal scores, 5 is best.
 buyers as (
 
@@ -87,6 +93,24 @@ final as (
         last_nps.last_nps_score,
         last_nps.days_since_last_nps,
 
+        totals.core_starts_28d,
+        totals.core_action_days_28d,
+        totals.core_action_weeks_28d,
+        totals.core_action_days_lifetime,
+        totals.referrals_lifetime,
+        totals.messages_sent_7d,
+        totals.messages_sent_28d,
+        totals.messages_opened_28d,
+        {{ days_between('totals.unsubscribed_date', 'states.as_of_date') }} as days_since_unsubscribed,
+        {{ days_between('coalesce(traits.signed_up_date, totals.first_sign_up_date)', 'states.as_of_date') }}
+            as days_since_signed_up,
+        {{ month_of('coalesce(traits.signed_up_date, totals.first_sign_up_date)') }} as signed_up_month,
+
+        interests.top_viewed_category_90d,
+        interests.top_viewed_category_365d,
+        interests.top_bought_category_365d,
+        interests.top_search_term_90d,
+
         -- What the application says, else what the events showed.
         traits.plan,
         coalesce(traits.country, totals.seen_country) as country,
@@ -102,6 +126,8 @@ final as (
         on states.as_of_date = last_nps.as_of_date and states.person_key = last_nps.person_key
     left join traits
         on states.as_of_date = traits.as_of_date and states.person_key = traits.person_key
+    left join interests
+        on states.as_of_date = interests.as_of_date and states.person_key = interests.person_key
     where totals.active_days_lifetime > 0
 
 )

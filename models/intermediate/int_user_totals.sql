@@ -106,7 +106,16 @@ totals as (
         sum(case when window_days <= 28 then support_contacts end) as support_contacts_28d,
         sum(case when window_days <= 28 then support_views end) as support_views_28d,
         sum(case when window_days <= 28 then errors end) as errors_28d,
-        sum(case when window_days <= 28 then searches end) as searches_28d
+        sum(case when window_days <= 28 then searches end) as searches_28d,
+        sum(case when window_days <= 28 then core_starts end) as core_starts_28d,
+        sum(case when window_days <= 7 then messages_sent end) as messages_sent_7d,
+        sum(case when window_days <= 28 then messages_sent end) as messages_sent_28d,
+        sum(case when window_days <= 28 then messages_opened end) as messages_opened_28d,
+        sum(referrals) as referrals_lifetime,
+        min(case when last_sign_up_at is not null then event_date end) as first_sign_up_date,
+        max(last_sign_up_at) as last_sign_up_at,
+        max(last_unsubscribe_at) as last_unsubscribe_at,
+        max(case when last_unsubscribe_at is not null then event_date end) as last_unsubscribe_date
     from {{ person_days }}
     group by as_of_date, person_key
 
@@ -175,6 +184,31 @@ purchases as (
         sum(case when event_date > first_purchase_date and purchase_revenue is not null then 1 else 0 end)
             as repeat_days_with_revenue
     from purchase_days
+    group by as_of_date, person_key
+
+),
+
+core_days as (
+
+    select distinct
+        as_of_date,
+        person_key,
+        event_date,
+        window_days
+    from {{ person_days }}
+    where core_actions > 0
+
+),
+
+core_actions as (
+
+    select
+        as_of_date,
+        person_key,
+        count(case when window_days <= 28 then 1 end) as core_action_days_28d,
+        count(distinct case when window_days <= 28 then window_days end) as core_action_weeks_28d,
+        count(*) as core_action_days_lifetime
+    from core_days
     group by as_of_date, person_key
 
 ),
@@ -262,6 +296,21 @@ final as (
         cast(coalesce(totals.errors_28d, 0) as integer) as errors_28d,
         cast(coalesce(totals.searches_28d, 0) as integer) as searches_28d,
 
+        totals.first_sign_up_date,
+        cast(coalesce(totals.core_starts_28d, 0) as integer) as core_starts_28d,
+        cast(coalesce(core_actions.core_action_days_28d, 0) as integer) as core_action_days_28d,
+        cast(coalesce(core_actions.core_action_weeks_28d, 0) as integer) as core_action_weeks_28d,
+        cast(coalesce(core_actions.core_action_days_lifetime, 0) as integer) as core_action_days_lifetime,
+        cast(coalesce(totals.referrals_lifetime, 0) as integer) as referrals_lifetime,
+        cast(coalesce(totals.messages_sent_7d, 0) as integer) as messages_sent_7d,
+        cast(coalesce(totals.messages_sent_28d, 0) as integer) as messages_sent_28d,
+        cast(coalesce(totals.messages_opened_28d, 0) as integer) as messages_opened_28d,
+        -- Who signs up again wants to hear from us again.
+        case
+            when totals.last_sign_up_at > totals.last_unsubscribe_at then null
+            else totals.last_unsubscribe_date
+        end as unsubscribed_date,
+
         seen.country as seen_country,
         seen.language as seen_language,
         seen.channel as seen_channel,
@@ -277,6 +326,8 @@ final as (
         on states_anew.as_of_date = carried.as_of_date and states_anew.person_key = carried.person_key
     left join purchases
         on states_anew.as_of_date = purchases.as_of_date and states_anew.person_key = purchases.person_key
+    left join core_actions
+        on states_anew.as_of_date = core_actions.as_of_date and states_anew.person_key = core_actions.person_key
     left join seen
         on states_anew.as_of_date = seen.as_of_date and states_anew.person_key = seen.person_key
 

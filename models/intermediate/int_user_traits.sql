@@ -23,6 +23,7 @@ ranked_users as (
         as_of_dates.as_of_date,
         {{ hash64('coalesce(aliases.user_id, users.user_id)') }} as person_key,
         users.plan,
+        {{ local_date('users.signed_up_at') }} as signed_up_date,
         users.country,
         users.language,
         users.channel,
@@ -30,7 +31,7 @@ ranked_users as (
             partition by as_of_dates.as_of_date, coalesce(aliases.user_id, users.user_id)
             order by
                 users.updated_at is null, users.updated_at desc, users.user_id desc, users.plan desc,
-                users.country desc, users.language desc, users.channel desc
+                users.country desc, users.language desc, users.channel desc, users.signed_up_at desc
         ) as newest
     from users
     inner join as_of_dates
@@ -49,6 +50,8 @@ final as (
         as_of_date,
         person_key,
         plan,
+        -- A record may tell of a day that is still to come.
+        case when signed_up_date <= as_of_date then signed_up_date end as signed_up_date,
         country,
         language,
         channel
