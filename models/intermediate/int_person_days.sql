@@ -20,21 +20,21 @@ final as (
         -- Events without a device are on one of their own.
         coalesce(user_days.device_key, 0) as device,
         user_days.event_date,
-        -- A window of N days is the N days that end on the as-of date, itself included. The four weeks of a month are
-        -- told apart where something in them is counted by the week, and nowhere else: each edge that a day passes is a
-        -- state of its person to be computed anew.
+        -- A window of N days is the N days that end on the as-of date, itself included.
         case
             when {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 7 then 7
-            when
-                {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 14
-                and user_days.core_actions > 0 then 14
-            when
-                {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 21
-                and user_days.core_actions > 0 then 21
             when {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 28 then 28
             when {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 90 then 90
             when {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 365 then 365
         end as window_days,
+        -- Null where no week is counted: each edge that a day passes is one more state of its person to be computed.
+        case
+            when user_days.core_actions = 0 then null
+            when {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 7 then 1
+            when {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 14 then 2
+            when {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 21 then 3
+            when {{ days_between('user_days.event_date', 'as_of_dates.as_of_date') }} < 28 then 4
+        end as core_action_week,
         user_days.row_key,
         user_days.traits_key,
         user_days.first_event_at,

@@ -194,7 +194,8 @@ core_days as (
         as_of_date,
         person_key,
         event_date,
-        window_days
+        window_days,
+        core_action_week
     from {{ person_days }}
     where core_actions > 0
 
@@ -206,7 +207,7 @@ core_actions as (
         as_of_date,
         person_key,
         count(case when window_days <= 28 then 1 end) as core_action_days_28d,
-        count(distinct case when window_days <= 28 then window_days end) as core_action_weeks_28d,
+        count(distinct core_action_week) as core_action_weeks_28d,
         count(*) as core_action_days_lifetime
     from core_days
     group by as_of_date, person_key

@@ -11,14 +11,16 @@ Decisions that the words leave open, and that both ways take:
 - a device that was identified as two users in the same microsecond belongs to the one that sorts first;
 - an id aliased twice follows the later alias, one without a time is the earliest;
 - the row of users in force is the last updated, then the one that sorts last by user_id, plan, country, language,
-  channel (a missing value first);
+  channel, signed_up_at (a missing value first); a sign-up that it tells of ahead of time is none yet;
+- a sign-up in the very instant of an unsubscribe does not take it back;
+- of categories and terms that lead equally, the one met last counts, then the one that sorts first;
 - a purchase day none of whose purchases has a known revenue has no total, and is left out of the mean.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
@@ -80,6 +82,8 @@ class Event:
     country: str | None
     language: str | None
     channel: str | None
+    item_category: str | None
+    search_term: str | None
     revenue: Decimal | None
 
 
@@ -245,6 +249,8 @@ def clean_events(raw: Raw, settings: Settings) -> list[Event]:
                 country=row["country"],
                 language=row["language"],
                 channel=row["channel"],
+                item_category=row["item_category"],
+                search_term=re.sub(r"[ \t\n\f\r]+", " ", row["search_query"] or "").strip(" ").lower() or None,
                 revenue=revenue,
             )
         )
@@ -324,6 +330,9 @@ def user_metrics(raw: Raw, as_of: date, settings: Settings = Settings()) -> dict
             **activity_metrics(own, as_of),
             **purchase_metrics(own, as_of),
             **cart_metrics(own, as_of),
+            **core_metrics(own, as_of),
+            **message_metrics(own, as_of),
+            **category_metrics(own, as_of),
             **nps_metrics(raw, person, ends, as_of, settings),
             **traits(raw, own, person, ends, as_of, settings),
         }
@@ -331,6 +340,7 @@ def user_metrics(raw: Raw, as_of: date, settings: Settings = Settings()) -> dict
         if any(event.is_activity for event in own)
     }
     add_rfm_scores(rows)
+    add_search_terms(rows, found, as_of)
     return rows
 
 
@@ -428,6 +438,67 @@ def cart_metrics(events: list[Event], as_of: date) -> dict[str, Any]:
     }
 
 
+def core_metrics(events: list[Event], as_of: date) -> dict[str, Any]:
+    """The core workflow, week by week, and whom the person brought."""
+    days = days_of(of_type(events, "core_action"))
+    weeks = [{as_of - timedelta(days=7 * week + day) for day in range(7)} for week in range(4)]
+    return {
+        "core_starts_28d": len(of_type(last_days(events, as_of, 28), "core_start")),
+        "core_action_days_28d": len(days & set().union(*weeks)),
+        "core_action_weeks_28d": sum(bool(days & week) for week in weeks),
+        "core_action_days_lifetime": len(days),
+        "referrals_lifetime": len(of_type(events, "referral")),
+    }
+
+
+def message_metrics(events: list[Event], as_of: date) -> dict[str, Any]:
+    """What was sent, what was opened, and whether the person still wants it."""
+    sent = of_type(events, "message_sent")
+    last_sign_up = max((event.at for event in of_type(events, "sign_up")), default=datetime.min)
+    refusals = [event for event in of_type(events, "unsubscribe") if event.at >= last_sign_up]
+    return {
+        "messages_sent_7d": len(last_days(sent, as_of, 7)),
+        "messages_sent_28d": len(last_days(sent, as_of, 28)),
+        "messages_opened_28d": len(of_type(last_days(events, as_of, 28), "message_opened")),
+        "days_since_unsubscribed": min(((as_of - event.day).days for event in refusals), default=None),
+    }
+
+
+def leader(events: Iterable[Event], what: str, count_days: bool, at_least: int = 1) -> str | None:
+    """The category or term of most events, or of events on most days; None where none has so many events."""
+    by_value = defaultdict(list)
+    for event in events:
+        if getattr(event, what) is not None:
+            by_value[getattr(event, what)].append(event)
+    # The smallest wins, so that of equals the name that sorts first does; bytes sort as the C collation does.
+    found = [
+        (-(len(days_of(own)) if count_days else len(own)), datetime.max - max(event.at for event in own), value.encode())
+        for value, own in by_value.items()
+        if len(own) >= at_least
+    ]
+    return min(found)[2].decode() if found else None
+
+
+def category_metrics(events: list[Event], as_of: date) -> dict[str, Any]:
+    """The item categories that lead with the person."""
+    views, purchases = of_type(events, "content_view"), of_type(events, "purchase")
+    return {
+        "top_viewed_category_90d": leader(last_days(views, as_of, 90), "item_category", True, at_least=3),
+        "top_viewed_category_365d": leader(last_days(views, as_of, 365), "item_category", False),
+        "top_bought_category_365d": leader(last_days(purchases, as_of, 365), "item_category", False),
+    }
+
+
+def add_search_terms(rows: dict[str, dict[str, Any]], people: dict[str, list[Event]], as_of: date) -> None:
+    """Adds top_search_term_90d: among the terms that ten people or more used."""
+    searches = {person: of_type(last_days(own, as_of, 90), "search") for person, own in people.items()}
+    users_of = Counter(term for own in searches.values() for term in {event.search_term for event in own})
+    for person, row in rows.items():
+        shared = [event for event in searches[person] if users_of[event.search_term] >= 10]
+        alone = leader(searches[person], "search_term", True) and "other"
+        row["top_search_term_90d"] = leader(shared, "search_term", True) or alone
+
+
 def nps_metrics(raw: Raw, person: str, ends: dict[str, str], as_of: date, settings: Settings) -> dict[str, Any]:
     """The last NPS answer."""
     answers = []
@@ -465,10 +536,16 @@ def traits(
                     (row["country"] or "").upper() or None,
                     (row["language"] or "").lower() or None,
                     row["channel"] or None,
+                    moment_of(row["signed_up_at"]),
                 )
                 history.append((nulls_first((at, row["user_id"], *said)), said))
-    plan, country, language, channel = max(history)[1] if history else (None, None, None, None)
+    plan, country, language, channel, signed_up_at = max(history)[1] if history else (None,) * 5
+    sign_ups = [event.day for event in of_type(events, "sign_up")]
+    if signed_up_at is not None and settings.day(signed_up_at) <= as_of:
+        sign_ups = [settings.day(signed_up_at)]
     return {
+        "days_since_signed_up": (as_of - min(sign_ups)).days if sign_ups else None,
+        "signed_up_month": f"{min(sign_ups):%Y-%m}" if sign_ups else None,
         "plan": plan,
         "country": country or last_seen("country"),
         "language": language or last_seen("language"),

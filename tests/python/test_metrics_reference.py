@@ -129,14 +129,21 @@ TAXONOMY = [
         ("help", "support_view", "true"),
         ("call", "support_contact", "true"),
         ("oops", "error", "false"),
+        ("read", "content_view", "true"),
+        ("joined", "sign_up", "true"),
+        ("began", "core_start", None),
+        ("did", "core_action", "true"),
+        ("did by itself", "core_action", "false"),
+        ("left alone", "unsubscribe", "false"),
+        ("invited", "referral", "true"),
     ]
 ]
 NAMES = [row["event_name"] for row in TAXONOMY] + ["not in the taxonomy"]
-# Weight on what sessions and purchases are made of.
-EVENT_NAMES = NAMES + ["view", "buy", "buy", "buy", "cart", "cart", "checkout", "checkout"]
+# Weight on what sessions and purchases are made of, and on what follows each other.
+EVENT_NAMES = NAMES + ["view", "buy", "buy", "buy", "cart", "cart", "checkout", "checkout", "read", "read", "search"]
 MICROSECOND, MINUTE = timedelta(microseconds=1), timedelta(minutes=1)
 # Days before the as-of date, one on each side of the windows' edges, and days after it.
-DAYS_AGO = [0, 1, 2, 5, 6, 7, 8, 26, 27, 28, 89, 90, 364, 365, 400, -1]
+DAYS_AGO = [0, 1, 2, 5, 6, 7, 8, 13, 14, 20, 21, 26, 27, 28, 89, 90, 364, 365, 400, -1]
 # Times of a local day, around midnight and around the half hours; and what lies between two events.
 TIMES = [timedelta(0), -15 * MINUTE, 15 * MINUTE, 120 * MINUTE, 180 * MINUTE, 720 * MINUTE, 1410 * MINUTE]
 STEPS = [
@@ -165,6 +172,9 @@ REVENUES = [
     # XXX is what ISO 4217 calls no currency: there is no rate for it.
     ("2", "XXX"), ("ten", None), ("0", None),
 ]  # fmt: skip
+# What they viewed and bought, and what they searched for: mostly one term, or no ten people would share it.
+CATEGORIES = ["soup", "soup", "Soup", "pie", None, ""]
+TERMS = ["vegan"] * 6 + [" VEGAN ", "Vegan\t\n soup", "vegan soup", "crème", " ", "", None]
 
 
 def written(draw: Callable, moment: datetime) -> str:
@@ -200,6 +210,8 @@ def happenings(draw: Callable, moment: st.SearchStrategy[datetime], number: int,
         event |= dict(zip(("device_type", "country", "language", "channel"), shown))
     event["event_id"] = draw(st.sampled_from([f"e{number}"] * 8 + ["shared 1", "shared 2"]))
     event["event_name"] = draw(st.sampled_from(EVENT_NAMES))
+    event["item_category"] = draw(st.sampled_from(CATEGORIES)) if event["event_name"] in ("read", "buy") else None
+    event["search_query"] = draw(st.sampled_from(TERMS)) if event["event_name"] == "search" else None
     event["revenue"], event["currency"] = (
         draw(st.sampled_from(REVENUES)) if event["event_name"] in ("buy", "refund") else (None, None)
     )
@@ -259,6 +271,7 @@ def households(draw: Callable, zone: str, as_of: date, number: int) -> Raw:
         {
             "user_id": ["u1", "u1", "u2", "u3", ""],
             "updated_at": text,
+            "signed_up_at": st.one_of(text, st.just("never")),
             "plan": [None, "", "free", "pro"],
             "country": [None, "de", "FR"],
             "language": [None, "EN", "fr"],
