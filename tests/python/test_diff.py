@@ -270,8 +270,8 @@ def test_a_metric_and_an_event_name_move_members_of_sets_that_nobody_edited(bran
     assert "- stg_generic__event_taxonomy (its raw data differs); read by " in top
 
     metrics = {row[0]: row[1:] for row in cells(section(text, "Metrics"), "metric")}
-    assert metrics["active_days_28d"] == [str(changed), "engagement"]
-    assert metrics["purchase_days_lifetime"] == [str(buyers), "purchase_frequency, rfm"]
+    assert metrics["active_days_28d"] == [str(changed), "engagement, monetization"]
+    assert metrics["purchase_days_lifetime"] == [str(buyers), "monetization, purchase_frequency, rfm"]
     assert "sessions_28d" not in metrics
 
     engagement = section(text, "engagement")

@@ -29,6 +29,12 @@ AGREED = {
     "rfm": ("exclusive", "total"),
     "cart": ("overlapping", "partial"),
     "support": ("overlapping", "partial"),
+    "journey": ("exclusive", "total"),
+    "core_workflow": ("exclusive", "total"),
+    "attitude": ("exclusive", "total"),
+    "monetization": ("overlapping", "partial"),
+    "prompt_response": ("exclusive", "total"),
+    "contact_pressure": ("overlapping", "partial"),
     "platform": ("exclusive", "total"),
     "geography_device": ("exclusive", "total"),
 }
