@@ -16,7 +16,7 @@ from conftest import PROJECT, Run, run_program
 TEST = "segment_health_is_ok"
 ALL_ROWS = "select * from marts.fct_segment_health order by all"
 
-BUYS, COMES = {"purchase"}, {"activity"}
+BUYS, COMES, VIEWS = {"purchase"}, {"activity"}, {"content_view"}
 EXPECTED_EVENTS = {
     "lifecycle": COMES,
     "engagement": COMES,
@@ -33,6 +33,18 @@ EXPECTED_EVENTS = {
     "contact_pressure": {"message_sent", "message_opened", "unsubscribe", "sign_up"},
     "platform": COMES,
     "geography_device": COMES,
+    "session_depth": COMES,
+    "content_affinity": VIEWS,
+    "shopping_interest": VIEWS | BUYS,
+    "search_interest": {"search"},
+    "value_tier": BUYS,
+    # What users pay for comes from the application, not from events.
+    "plan": set(),
+    "channel": COMES,
+    "language": COMES,
+    "country": COMES,
+    "device": COMES,
+    "signup_cohort": {"sign_up"},
 }
 
 

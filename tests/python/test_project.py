@@ -37,6 +37,17 @@ AGREED = {
     "contact_pressure": ("overlapping", "partial"),
     "platform": ("exclusive", "total"),
     "geography_device": ("exclusive", "total"),
+    "session_depth": ("exclusive", "total"),
+    "content_affinity": ("exclusive", "total"),
+    "shopping_interest": ("exclusive", "total"),
+    "search_interest": ("exclusive", "total"),
+    "value_tier": ("exclusive", "total"),
+    "plan": ("exclusive", "total"),
+    "channel": ("exclusive", "total"),
+    "language": ("exclusive", "total"),
+    "country": ("exclusive", "total"),
+    "device": ("exclusive", "total"),
+    "signup_cohort": ("exclusive", "total"),
 }
 OF_A_SET = ("name", "kind", "overlap", "coverage", "objective", "owner", "review_by")
 OF_A_POPULATION = ("description", "sql")
