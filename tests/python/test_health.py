@@ -189,7 +189,7 @@ def test_nobody_and_none_of_the_events_is_a_result(dbt, tmp_path):
 
 
 def test_make_run_names_what_is_not_well_with_both_numbers(in_own_project, own_project, tmp_path):
-    # Purchases stop ten days before the others do. Of the four sets that rest on them one says how often they come.
+    # Purchases stop ten days before the others do. Of the six sets that rest on them one says how often they come.
     raw = tmp_path / "raw"
     shutil.copytree(PROJECT / "seeds" / "sample", raw)
     (events,) = raw.glob("events.*")
@@ -227,7 +227,8 @@ def test_make_run_names_what_is_not_well_with_both_numbers(in_own_project, own_p
     }
     warned = {line for line in said if line.startswith("health warns: ")}
     assert (
-        "health warns: event_type_arrives: purchase: last 13 days ago, expected every 7 days: cart, monetization, rfm"
+        "health warns: event_type_arrives: purchase: last 13 days ago, expected every 7 days: cart, monetization, rfm, "
+        "shopping_interest, value_tier"
     ) in warned
     assert (
         "health warns: not_empty: 0 members, 1 at least: lifecycle / current, lifecycle / new, "
