@@ -16,7 +16,7 @@ from conftest import PROJECT, Run, run_program
 TEST = "segment_health_is_ok"
 ALL_ROWS = "select * from marts.fct_segment_health order by all"
 
-BUYS, COMES = {"purchase"}, {"activity"}
+BUYS, COMES, VIEWS = {"purchase"}, {"activity"}, {"content_view"}
 EXPECTED_EVENTS = {
     "lifecycle": COMES,
     "engagement": COMES,
@@ -24,8 +24,27 @@ EXPECTED_EVENTS = {
     "rfm": BUYS,
     "cart": {"add_to_cart", "checkout_start"} | BUYS,
     "support": {"support_contact", "support_view", "error"},
+    "journey": {"sign_up", "core_action", "referral"},
+    "core_workflow": {"core_start", "core_action"},
+    # Answers are no events.
+    "attitude": set(),
+    "monetization": COMES | BUYS | {"core_action"},
+    "prompt_response": {"message_sent", "message_opened"},
+    "contact_pressure": {"message_sent", "message_opened", "unsubscribe", "sign_up"},
     "platform": COMES,
     "geography_device": COMES,
+    "session_depth": COMES,
+    "content_affinity": VIEWS,
+    "shopping_interest": VIEWS | BUYS,
+    "search_interest": {"search"},
+    "value_tier": BUYS,
+    # What users pay for comes from the application, not from events.
+    "plan": set(),
+    "channel": COMES,
+    "language": COMES,
+    "country": COMES,
+    "device": COMES,
+    "signup_cohort": {"sign_up"},
 }
 
 
@@ -170,7 +189,7 @@ def test_nobody_and_none_of_the_events_is_a_result(dbt, tmp_path):
 
 
 def test_make_run_names_what_is_not_well_with_both_numbers(in_own_project, own_project, tmp_path):
-    # Purchases stop ten days before the others do. Of the three sets that rest on them one says how often they come.
+    # Purchases stop ten days before the others do. Of the six sets that rest on them one says how often they come.
     raw = tmp_path / "raw"
     shutil.copytree(PROJECT / "seeds" / "sample", raw)
     (events,) = raw.glob("events.*")
@@ -207,7 +226,10 @@ def test_make_run_names_what_is_not_well_with_both_numbers(in_own_project, own_p
         f"health fails: max_share: {share:.1%} of the set, 50.0% at most: engagement / inactive",
     }
     warned = {line for line in said if line.startswith("health warns: ")}
-    assert "health warns: event_type_arrives: purchase: last 13 days ago, expected every 7 days: cart, rfm" in warned
+    assert (
+        "health warns: event_type_arrives: purchase: last 13 days ago, expected every 7 days: cart, monetization, rfm, "
+        "shopping_interest, value_tier"
+    ) in warned
     assert (
         "health warns: not_empty: 0 members, 1 at least: lifecycle / current, lifecycle / new, "
         "lifecycle / reactivated, lifecycle / resurrected"
