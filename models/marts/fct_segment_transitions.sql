@@ -40,21 +40,101 @@ gone as (
 
 ),
 
+-- Whoever came and went in one period has both: in an exclusive set one of each at most.
 moves as (
 
     select
-        coalesce(came.period, gone.period) as period,
-        coalesce(came.begins_in, gone.ends_in) as period_start,
-        coalesce(came.segment_set, gone.segment_set) as segment_set,
-        coalesce(gone.segment, '(none)') as from_segment,
-        coalesce(came.segment, '(none)') as to_segment
+        came.period,
+        came.begins_in as period_start,
+        came.segment_set,
+        gone.segment as from_segment,
+        came.segment as to_segment,
+        count(*) as users
     from came
-    full outer join gone
+    inner join gone
         on
             came.period = gone.period
             and came.begins_in = gone.ends_in
             and came.user_id = gone.user_id
             and came.segment_set = gone.segment_set
+    group by came.period, came.begins_in, came.segment_set, gone.segment, came.segment
+
+),
+
+-- The others came from nowhere, or went there. They are counted by what is left: on the first evaluated day that is
+-- everybody, and no join has to look for the stays that they did not have before.
+ends as (
+
+    select
+        period,
+        begins_in as period_start,
+        segment_set,
+        '(none)' as from_segment,
+        segment as to_segment,
+        count(*) as users
+    from came
+    group by period, begins_in, segment_set, segment
+
+    union all
+
+    select
+        period,
+        ends_in as period_start,
+        segment_set,
+        segment as from_segment,
+        '(none)' as to_segment,
+        count(*) as users
+    from gone
+    group by period, ends_in, segment_set, segment
+
+    union all
+
+    select
+        period,
+        period_start,
+        segment_set,
+        '(none)' as from_segment,
+        to_segment,
+        -users as users
+    from moves
+
+    union all
+
+    select
+        period,
+        period_start,
+        segment_set,
+        from_segment,
+        '(none)' as to_segment,
+        -users as users
+    from moves
+
+),
+
+counted as (
+
+    select
+        period,
+        period_start,
+        segment_set,
+        from_segment,
+        to_segment,
+        users
+    from moves
+    where from_segment <> to_segment
+
+    union all
+
+    select
+        period,
+        period_start,
+        segment_set,
+        from_segment,
+        to_segment,
+        sum(users) as users
+    from ends
+    group by period, period_start, segment_set, from_segment, to_segment
+    having sum(users) > 0
 
 ),
 
@@ -66,10 +146,8 @@ final as (
         segment_set,
         from_segment,
         to_segment,
-        count(*) as users
-    from moves
-    where from_segment <> to_segment
-    group by period, period_start, segment_set, from_segment, to_segment
+        cast(users as bigint) as users
+    from counted
 
 )
 
