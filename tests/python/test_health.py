@@ -124,8 +124,8 @@ def test_arrivals_are_what_the_events_say(built_sample):
         expected = (
             "select kind, max(event_date), max(as_of_date) - max(event_date) from ("
             "select event_type as kind, event_date "
-            "from intermediate.int_events where event_type not in ('page_view', 'login', 'message_clicked', 'other') "
-            "union all "
+            "from intermediate.int_events "
+            "where event_type not in ('page_view', 'login', 'refund', 'message_clicked', 'other') union all "
             "select 'activity', event_date from intermediate.int_events where is_activity) "
             "cross join intermediate.int_as_of_dates where event_date <= as_of_date group by kind"
         )
