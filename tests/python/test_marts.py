@@ -301,7 +301,7 @@ def test_the_catalogue_has_every_word_of_the_project(marts):
         node = marts.models[f"seg_{name}"]
         for row in (row for row in rows if row["segment_set"] == name):
             column = node["columns"][row["segment"] if said["kind"] == "flags" else "segment"]
-            assert row["description"] == column["description"].strip()
+            assert row["description"] == column["description"]
             for key in ("rationale", "action", "since"):
                 assert str(row[key]) == str(column["config"]["meta"][key])
             assert str(row["review_by"]) == str(said["review_by"])
