@@ -315,3 +315,17 @@ def test_functions_of_one_engine_are_called_in_one_folder_alone(project):
     assert {path: names for path, names in found.items() if names and not path.startswith("macros/cross_db/")} == {}
     # That the search finds what is there.
     assert any(found[path.relative_to(project).as_posix()] for path in cross_db.glob("*.sql"))
+
+
+def test_the_page_of_the_sets_lists_them_with_their_segments(project):
+    page = (project / "docs" / "the_sets.md").read_text(encoding="utf-8")
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
+    listed = {name: cells[-1] for cells in lines for name in re.findall(r"`(\w+)`", cells[0])}
+    sets = yaml.safe_load((project / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]["segment_sets"]
+    assert sorted(listed) == sorted(sets)
+    assert len(sets) == 25, "the page says twenty-five"
+    for name in sets:
+        written = (project / "models" / "segments" / f"_seg_{name}.yml").read_text(encoding="utf-8")
+        columns = yaml.safe_load(written)["models"][0]["columns"]
+        flags = [column["name"] for column in columns if column["data_type"] == "boolean"]
+        assert not flags or sorted(listed[name].split(", ")) == sorted(flags), name
