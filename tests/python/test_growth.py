@@ -425,8 +425,8 @@ def expected_stickiness(activity: Activity, as_of: date, week_start: str) -> dic
             if start_of(period, day, week_start) not in starts:
                 starts.append(start_of(period, day, week_start))
             day -= timedelta(days=1)
-        numbers = (len({start_of(period, one, week_start) for one in listed} & set(starts)) for listed in activity.values())
-        found[period] = Counter(number for number in numbers if number)
+        active = [{start_of(period, one, week_start) for one in listed} & set(starts) for listed in activity.values()]
+        found[period] = Counter(len(one) for one in active if one)
     return found
 
 
