@@ -29,11 +29,20 @@ MARTS = (
     "fct_segment_profile",
     "fct_segment_overlap",
     "fct_segment_health",
+    "fct_growth_accounting",
+    "fct_active_users",
+    "fct_stickiness",
 )
 # What they are counted from.
 MEMBERSHIP = ("int_user_segments", "int_segment_combinations")
 # Of the marts, the ones that tell of more than one day, or of none.
-OF_ALL_DAYS = ("dim_segments", "fct_segment_membership_history", "fct_segment_transitions")
+OF_ALL_DAYS = (
+    "dim_segments",
+    "fct_segment_membership_history",
+    "fct_segment_transitions",
+    "fct_growth_accounting",
+    "fct_active_users",
+)
 KEY_TEST = "mart_key_is_unique"
 
 
@@ -504,6 +513,39 @@ DOCTORED = [
             "members_either = members_either - 1",
             "jaccard = jaccard / 2",
             "segment_set_a = 'gone'",
+        )
+    ),
+    *(
+        ("assert_mart_growth_adds_up", failed_check, [change])
+        for failed_check, change in (
+            (
+                "growth: other people are active than dau says",
+                "update marts.fct_growth_accounting set users = users + 1 where segment = 'core' and period = 'day' "
+                "and state = 'resurrecting'",
+            ),
+            (
+                "growth: other people are active than dau says",
+                "delete from marts.fct_active_users where segment = 'core'",
+            ),
+            (
+                "growth: other people are active than dau says",
+                "delete from marts.fct_growth_accounting where segment_set = 'all' and period = 'day' "
+                "and period_start = (select max(as_of_date) from marts.fct_active_users)",
+            ),
+            (
+                "growth: who was active before neither returns nor is dormant",
+                "update marts.fct_growth_accounting set users = users + 1 where segment_set = 'all' "
+                "and period = 'month' and state = 'dormant'",
+            ),
+            (
+                "active users: a longer window has fewer people",
+                "update marts.fct_active_users set wau = mau + 1 where segment = 'core'",
+            ),
+            (
+                "stickiness: its people are not those of mau",
+                "update marts.fct_stickiness set users = users + 1 where segment_set = 'all' and period = 'day' "
+                "and active_periods = 28",
+            ),
         )
     ),
 ]  # fmt: skip
