@@ -29,11 +29,21 @@ MARTS = (
     "fct_segment_profile",
     "fct_segment_overlap",
     "fct_segment_health",
+    "fct_retention",
+    "fct_funnel",
+    "fct_key_moments",
 )
 # What they are counted from.
 MEMBERSHIP = ("int_user_segments", "int_segment_combinations")
 # Of the marts, the ones that tell of more than one day, or of none.
-OF_ALL_DAYS = ("dim_segments", "fct_segment_membership_history", "fct_segment_transitions")
+OF_ALL_DAYS = (
+    "dim_segments",
+    "fct_segment_membership_history",
+    "fct_segment_transitions",
+    "fct_retention",
+    "fct_funnel",
+    "fct_key_moments",
+)
 KEY_TEST = "mart_key_is_unique"
 
 
