@@ -65,8 +65,12 @@
 
 {#- The same rule where the word is a value of a column: whether it stands for an event of this name and type. -#}
 {% macro word_is_of_event(word, event_name, event_type) -%}
-    case when {{ word }} in ('{{ event_types() | join("', '") }}') then {{ word }} = {{ event_type }}
+    case when {{ is_event_type(word) }} then {{ word }} = {{ event_type }}
         else {{ word }} = {{ event_name }} end
+{%- endmacro %}
+
+{% macro is_event_type(word) -%}
+    {{ word }} in ('{{ event_types() | join("', '") }}')
 {%- endmacro %}
 
 {#- The condition for the days that count; nothing where all do. -#}

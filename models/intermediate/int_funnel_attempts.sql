@@ -2,10 +2,10 @@
 -- first. It begins as early as one of that depth can, and takes each step as early as it can.
 --
 -- In one sort a step, however many events a person has. latest_start is the latest start from which a step can be
--- reached by a moment: it leaves the most of the window, so what fails with it fails with any other. The first moment at
--- which the deepest step is reached so (reached) is also where the first attempt ends: whoever begins earlier, but still
--- within the window of that moment, can take the same steps. Then, from the earliest such start, the earliest moment for
--- each step.
+-- reached by a moment: it leaves the most of the window, so what fails with it fails with any other. The first moment
+-- at which the deepest step is reached so (reached) is also where the first attempt ends: whoever begins earlier, but
+-- still within the window of that moment, can take the same steps. Then, from the earliest such start, the earliest
+-- moment for each step.
 {{ config(materialized='table') }}
 {%- set most = var('max_funnel_steps') %}
 
@@ -105,7 +105,7 @@ reached as (
         funnel,
         person_key,
         window_seconds,
-        {{ step }} as depth,
+        {{ step }} as deepest_step,
         min(event_at) as reached_at
     from depth_{{ step }}
     where latest_start is not null
@@ -122,7 +122,7 @@ ranked as (
 
     select
         *,
-        row_number() over (partition by funnel, person_key order by depth desc) as nth_deepest
+        row_number() over (partition by funnel, person_key order by deepest_step desc) as nth_deepest
     from reached
 
 ),
@@ -139,7 +139,7 @@ attempt_1 as (
     select
         deepest.funnel,
         deepest.person_key,
-        deepest.depth,
+        deepest.deepest_step,
         1 as first_step_of_instant,
         cast(null as timestamp) as previous_at,
         min(instants.event_at) as step_at
@@ -152,7 +152,7 @@ attempt_1 as (
     where
         instants.step_1 = 1
         and {{ seconds_between('instants.event_at', 'deepest.reached_at') }} <= deepest.window_seconds
-    group by deepest.funnel, deepest.person_key, deepest.depth
+    group by deepest.funnel, deepest.person_key, deepest.deepest_step
 
 ),
 
@@ -162,7 +162,7 @@ next_{{ step }} as (
     select
         previous.funnel,
         previous.person_key,
-        previous.depth,
+        previous.deepest_step,
         previous.first_step_of_instant,
         previous.step_at as previous_at,
         min(instants.event_at) as step_at
@@ -173,14 +173,14 @@ next_{{ step }} as (
             and previous.person_key = instants.person_key
             and previous.step_at <= instants.event_at
     where
-        previous.depth >= {{ step }}
+        previous.deepest_step >= {{ step }}
         and instants.step_{{ step }} is not null
         and (
             previous.step_at < instants.event_at
             or previous.first_step_of_instant >= instants.step_{{ step }}
         )
     group by
-        previous.funnel, previous.person_key, previous.depth, previous.first_step_of_instant, previous.step_at
+        previous.funnel, previous.person_key, previous.deepest_step, previous.first_step_of_instant, previous.step_at
 
 ),
 
@@ -189,7 +189,7 @@ attempt_{{ step }} as (
     select
         funnel,
         person_key,
-        depth,
+        deepest_step,
         case when step_at = previous_at then first_step_of_instant else {{ step }} end as first_step_of_instant,
         previous_at,
         step_at

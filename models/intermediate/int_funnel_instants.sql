@@ -2,10 +2,10 @@
 -- one event or more of the funnel.
 --
 -- step_3 says whether step 3 can be taken there (null: no), and how many steps before it can be taken in the same
--- instant: 2 is step 2 and 3, 3 is step 3 alone. A single event is one step and no more, so that all its steps stand for
--- themselves. Of several events in one instant, steps i to k can all be taken when each finds an event of its own: for
--- every word of the funnel, no more of these steps ask for what it covers than there are events of it. That is enough,
--- since two words either cover nothing in common or one covers the other (a type its names).
+-- instant: 2 is step 2 and 3, 3 is step 3 alone. A single event is one step and no more, so that all its steps stand
+-- for themselves. Of several events in one instant, steps i to k can all be taken when each finds an event of its own:
+-- for every word of the funnel, no more of these steps ask for what it covers than there are events of it. That is
+-- enough, since two words either cover nothing in common or one covers the other (a type its names).
 {{ config(materialized='table') }}
 {%- set most = var('max_funnel_steps') %}
 
@@ -144,6 +144,16 @@ claims as (
 
 ),
 
+crowded_instants as (
+
+    select distinct
+        funnel,
+        person_key,
+        event_at
+    from crowded
+
+),
+
 -- Steps up to the one that asks for an event too many cannot be taken together with this one.
 limits as (
 
@@ -153,7 +163,7 @@ limits as (
         moments.event_at,
         steps.step,
         coalesce(max(claims.claiming_step), 0) + 1 as first_step
-    from (select distinct funnel, person_key, event_at from crowded) as moments
+    from crowded_instants as moments
     inner join steps
         on moments.funnel = steps.funnel
     inner join steps as words

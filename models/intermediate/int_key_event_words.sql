@@ -30,7 +30,7 @@ final as (
 
     select
         word,
-        word in ('{{ event_types() | join("', '") }}') as is_event_type
+        {{ is_event_type('word') }} as is_event_type
     from words
     -- Days know of it (int_person_days).
     where word <> 'activity'

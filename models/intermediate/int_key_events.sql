@@ -1,5 +1,5 @@
--- The single events whose moment or order matters later: those that int_key_event_words lists, and no others. One narrow
--- row an event, without ids in text and without properties: who it was is known by the hash of the pair of ids.
+-- The single events whose moment or order matters later: those that int_key_event_words lists, and no others. One
+-- narrow row an event, without ids in text and without properties: who it was is known by the hash of the pair of ids.
 -- depends_on: {{ ref('int_changed_days') }}, {{ ref('int_changed_files') }}
 {{ config(
     materialized='incremental',
@@ -9,9 +9,19 @@
         ~ "(select event_date from {{ ref('int_changed_days') }}){% endif %}",
 ) }}
 
-with words as (
+with types as (
 
-    select * from {{ ref('int_key_event_words') }}
+    select word as event_type
+    from {{ ref('int_key_event_words') }}
+    where is_event_type
+
+),
+
+names as (
+
+    select word as event_name
+    from {{ ref('int_key_event_words') }}
+    where not is_event_type
 
 ),
 
@@ -20,8 +30,8 @@ events as (
     select * from {{ ref('int_events') }}
     where
         (
-            event_type in (select words.word from words where words.is_event_type)
-            or event_name in (select words.word from words where not words.is_event_type)
+            event_type in (select types.event_type from types)
+            or event_name in (select names.event_name from names)
         )
     {%- if is_incremental() %}
         and event_date in (select changed_days.event_date from {{ ref('int_changed_days') }} as changed_days)

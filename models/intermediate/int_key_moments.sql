@@ -105,8 +105,7 @@ core_weeks as (
     select
         person_key,
         event_date,
-        1 as in_week_0
-        {%- for weeks in [-3, -2, -1, 1, 2, 3] %},
+        {%- for weeks in [-3, -2, -1, 1, 2, 3] %}
         {%- set bounds = (
             7 * weeks - 6 if weeks > 0 else -7 * weeks + 6, 7 * weeks if weeks > 0 else -7 * weeks
         ) %}
@@ -120,8 +119,9 @@ core_weeks as (
                 ) > 0
                 then 1
             else 0
-        end as in_week_{{ 'minus_' if weeks < 0 }}{{ weeks | abs }}
+        end as in_week_{{ 'minus_' if weeks < 0 }}{{ weeks | abs }},
         {%- endfor %}
+        1 as in_week_0
     from core_days
 
 ),
@@ -136,11 +136,10 @@ habit_days as (
         {{ days_after('event_date', 7 * later) }} as moment_date
     from core_weeks
     where
-        (
-            {%- for weeks in range(later - 3, later + 1) %}
-            {{ '+ ' if not loop.first }}in_week_{{ 'minus_' if weeks < 0 }}{{ weeks | abs }}
-            {%- endfor %}
-        ) >= 3
+        {% for weeks in range(later - 3, later + 1) -%}
+        in_week_{{ 'minus_' if weeks < 0 }}{{ weeks | abs }} {{ '+ ' if not loop.last }}
+        {%- endfor -%}
+        >= 3
     {%- if not loop.last %}
 
     union all
