@@ -5,7 +5,7 @@
 Two warehouses are built in target/diff from the same raw data: `base`, the project as it was where this branch left
 BASE, and `head`, the working tree as it lies on disk, committed or not. Head starts as a copy of base, and only the
 models that the change can affect are built into it. What differs is printed as Markdown and written to
-target/segment_diff.md. RAW_DATA, TAXONOMY and AS_OF count as for `make run`; no other warehouse is opened.
+target/segment_diff.md. RAW_DATA, TAXONOMY, RETENTION_REPORTS, FUNNELS and AS_OF count as for `make run`; no other warehouse is opened.
 
 A failure is one line a cause, and exit code 1. That users move is no failure.
 """
@@ -32,7 +32,7 @@ import duckdb
 import yaml
 from diff_compare import Comparison
 from diff_markdown import Change, Version, nothing_to_compare, report
-from raw_tables import PROGRAMS, BadInput, find_inputs
+from raw_tables import DEFINITIONS, PROGRAMS, BadInput, Definition, asked_definitions, find_inputs
 from rich.console import Console
 from run import Outcome, cause, end, environment, events_of, note, progress_bar, started
 
@@ -44,7 +44,6 @@ DECIDES = (
     "dbt_project.yml", "profiles.yml", "packages.yml", "models", "macros", "seeds", "snapshots",
     *(f"tools/{program}" for program in PROGRAMS),
 )  # fmt: skip
-TAXONOMY = Path("seeds", "event_taxonomy.csv")
 MOST_CAUSES_SHOWN = 5
 
 
@@ -177,9 +176,11 @@ def build_base(base: Side, commit: str, console: Console) -> None:
     build, and BadInput for raw data that cannot be used."""
     stamp = base.folder / "made_of"
     raw_data = Path(os.environ.get("RAW_DATA") or PROJECT / "seeds" / "sample").resolve()
-    taxonomy = Path(os.environ.get("TAXONOMY") or PROJECT / TAXONOMY).resolve()
-    # The project's own taxonomy is of the commit, as its models are.
-    inputs = [item.fingerprint() for item in find_inputs(raw_data, taxonomy) if item.files != [PROJECT / TAXONOMY]]
+    asked = asked_definitions()
+    # The project's own taxonomy, reports and funnels are of the commit, as its models are.
+    own = [[known.own] for known in DEFINITIONS]
+    found = find_inputs(raw_data, asked["event_taxonomy"], asked)
+    inputs = [item.fingerprint() for item in found if item.files not in own]
     # The day counts too: an event that lies in the future today may not tomorrow.
     today = datetime.now(timezone.utc).date().isoformat()
     tools = [version(name) for name in ("dbt-core", "dbt-duckdb", "duckdb")]
@@ -290,7 +291,7 @@ def uses_variable(node: dict, macros: dict, name: str) -> bool:
 
 
 def changed_sources(base: Side, head: Side) -> set[str]:
-    """The raw tables that hold something else on the two sides: the taxonomy where it was edited, all of them where
+    """The raw tables that hold something else on the two sides: the definitions that were edited, all of them where
     the programs that read files were."""
 
     def content(file: Path) -> bytes:
@@ -299,13 +300,17 @@ def changed_sources(base: Side, head: Side) -> set[str]:
     programs = [Path("tools", name) for name in PROGRAMS]
     if any(content(base.project / program) != content(head.project / program) for program in programs):
         return {source["name"] for source in head.manifest["sources"].values()}
-    return {"event_taxonomy"} if content(taxonomy_of(base)) != content(taxonomy_of(head)) else set()
+    return {
+        known.table.name
+        for known in DEFINITIONS
+        if content(definition_of(base, known)) != content(definition_of(head, known))
+    }
 
 
-def taxonomy_of(side: Side) -> Path:
-    """The taxonomy that a side is built with. It is a definition like any other: where the file is one of the project,
-    each side has its own."""
-    asked = Path(os.environ.get("TAXONOMY") or PROJECT / TAXONOMY).resolve()
+def definition_of(side: Side, known: Definition) -> Path:
+    """The taxonomy, the reports or the funnels that a side is built with. They are definitions like any other: where
+    the file is one of the project, each side has its own."""
+    asked = asked_definitions()[known.table.name]
     own = side.project / asked.relative_to(PROJECT) if asked.is_relative_to(PROJECT) else asked
     return own if own.is_file() else asked
 
@@ -344,7 +349,7 @@ def environment_of(side: Side) -> dict[str, str]:
     return env | {
         # The sample may have been edited too: both sides read the one of the working tree.
         "RAW_DATA": env.get("RAW_DATA") or str(PROJECT / "seeds" / "sample"),
-        "TAXONOMY": str(taxonomy_of(side)),
+        **{known.setting: str(definition_of(side, known)) for known in DEFINITIONS},
         "WAREHOUSE": str(side.warehouse),
         "DBT_PROJECT_DIR": str(side.project),
         "DBT_PROFILES_DIR": str(side.project),

@@ -1,7 +1,7 @@
 """A dbt-duckdb plugin: shows the files of a folder as the tables of schema `raw`.
 
 The folder is `RAW_DATA` (default: the sample in seeds/sample), the taxonomy `TAXONOMY` (default:
-seeds/event_taxonomy.csv). dbt-duckdb calls `Plugin.configure_connection` once when it opens the warehouse, so that
+seeds/event_taxonomy.csv), the reports `RETENTION_REPORTS` and the funnels `FUNNELS` (as well in seeds/). dbt-duckdb calls `Plugin.configure_connection` once when it opens the warehouse, so that
 `dbt build` and every other command see the same tables, however they were started.
 
 Parquet becomes a view, read in place and narrowly; CSV and JSON become tables, parsed once, and again only when a file
@@ -33,7 +33,19 @@ from dbt.flags import get_flags
 from raw_arrivals import Arrivals, find_arrivals, note_arrivals, note_days, note_shorter_files
 from raw_columns import note_columns
 from raw_formats import SOURCE_FILE, Source, Unreadable, quoted, sources_of
-from raw_tables import DELETION_REQUESTS, TAXONOMY, BadInput, Input, Table, find_inputs, program_fingerprint
+from raw_reports import check_funnels, check_longest_funnel, check_retention_reports
+from raw_tables import (
+    DELETION_REQUESTS,
+    FUNNELS,
+    RETENTION_REPORTS,
+    TAXONOMY,
+    BadInput,
+    Input,
+    Table,
+    asked_definitions,
+    find_inputs,
+    program_fingerprint,
+)
 
 PROJECT = Path(__file__).resolve().parent.parent
 EVENT_TYPES = (
@@ -89,8 +101,8 @@ class Plugin(BasePlugin):
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
         """Called before the warehouse is opened: what can be refused without it is."""
         folder = Path(os.environ.get("RAW_DATA") or PROJECT / "seeds" / "sample").resolve()
-        taxonomy = Path(os.environ.get("TAXONOMY") or PROJECT / "seeds" / "event_taxonomy.csv").resolve()
-        self.inputs = find_inputs(folder, taxonomy)
+        asked = asked_definitions()
+        self.inputs = find_inputs(folder, asked["event_taxonomy"], asked)
         self.variables = project_variables()
         self.retention = raw_retention.days_to_keep(self.variables.get("event_retention_days"))
         self.as_of = None if self.variables.get("as_of_date") else asked_day(os.environ.get("AS_OF"))
@@ -103,7 +115,8 @@ class Plugin(BasePlugin):
         # Another collector's events may be older; macros/check_as_of_date.sql sees them all.
         alone = self.variables["collectors"] == ["generic"]
         as_of = self.as_of if alone else None
-        show_raw_tables(conn, self.inputs, as_of, self.variables["timezone"], self.retention)
+        longest = self.variables["max_funnel_steps"]
+        show_raw_tables(conn, self.inputs, as_of, self.variables["timezone"], self.retention, longest)
 
 
 def project_variables() -> dict[str, Any]:
@@ -157,9 +170,11 @@ def show_raw_tables(
     as_of: str | None = None,
     zone: str = "UTC",
     retention: int | None = None,
+    max_funnel_steps: int = 10,
 ) -> None:
     """Creates raw.<table> for every input that changed since it was last read. Nothing is replaced unless all of them
-    can be used, and hold events up to the day `as_of` in the time zone `zone`. Raises BadInput."""
+    can be used, hold events up to the day `as_of` in the time zone `zone`, and no funnel has more than
+    `max_funnel_steps`. Raises BadInput."""
     conn.execute("set TimeZone = 'UTC'")
     conn.execute("begin")
     try:
@@ -201,6 +216,8 @@ def show_raw_tables(
             if as_of and item.table.name == "events":
                 with one_line(item):
                     check_as_of(conn, as_of, zone)
+            if item.table is FUNNELS:
+                check_longest_funnel(conn, item, max_funnel_steps)
         for name in changed:
             # Values are written out: binding one makes DuckDB import pandas, which takes longer than all of this.
             conn.execute(f"delete from raw.loaded_files where table_name = '{name}'")
@@ -547,6 +564,10 @@ def check(conn: duckdb.DuckDBPyConnection, item: Input) -> None:
         check_aliases(conn, item)
     if item.table is TAXONOMY:
         check_taxonomy(conn, item)
+    if item.table is RETENTION_REPORTS:
+        check_retention_reports(conn, item)
+    if item.table is FUNNELS:
+        check_funnels(conn, item)
 
 
 def any_row(conn: duckdb.DuckDBPyConnection, name: str) -> bool:

@@ -72,12 +72,43 @@ TAXONOMY = Table(
     keys=("event_name", "event_type"),
     required=True,
 )
+# What the product-analytics marts are asked for. A file with a header alone asks for nothing.
+RETENTION_REPORTS = Table(
+    "retention_reports",
+    text=("report", "period", "start_event", "return_event", "mode", "bound"),
+    numbers=("min_occurrences",),
+    keys=("report", "period", "start_event", "return_event", "mode", "bound", "min_occurrences"),
+)
+FUNNELS = Table(
+    "funnels",
+    text=("funnel", "event"),
+    numbers=("step", "window_seconds"),
+    keys=("funnel", "step", "event", "window_seconds"),
+)
+SEEDS = Path(__file__).resolve().parent.parent / "seeds"
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A file that says what is meant, or asked for, rather than what happened: the variable that names another one,
+    and the project's own."""
+
+    table: Table
+    setting: str
+    own: Path
+
+
+DEFINITIONS = (
+    Definition(TAXONOMY, "TAXONOMY", SEEDS / "event_taxonomy.csv"),
+    Definition(RETENTION_REPORTS, "RETENTION_REPORTS", SEEDS / "retention_reports.csv"),
+    Definition(FUNNELS, "FUNNELS", SEEDS / "funnels.csv"),
+)
 
 
 # The programs that decide what is read of the files.
 PROGRAMS = (
-    "raw_arrivals.py", "raw_columns.py", "raw_erasure.py", "raw_files.py", "raw_formats.py", "raw_retention.py",
-    "raw_tables.py",
+    "raw_arrivals.py", "raw_columns.py", "raw_erasure.py", "raw_files.py", "raw_formats.py", "raw_reports.py",
+    "raw_retention.py", "raw_tables.py",
 )  # fmt: skip
 
 
@@ -92,7 +123,7 @@ class Input:
     @property
     def setting(self) -> str:
         """The variable that a person changes to mend it."""
-        return "TAXONOMY" if self.table is TAXONOMY else "RAW_DATA"
+        return next((known.setting for known in DEFINITIONS if known.table is self.table), "RAW_DATA")
 
     @property
     def shown(self) -> str:
@@ -117,19 +148,33 @@ def program_fingerprint() -> str:
     return digest.hexdigest()
 
 
-def find_inputs(folder: Path, taxonomy: Path) -> list[Input]:
-    """The files of every table in `folder`, and the taxonomy. Raises BadInput for a folder that is missing or empty,
-    a table in two formats, in two places or with an ending that is not read, and a required table that is absent."""
+def find_inputs(folder: Path, taxonomy: Path, asked: dict[str, Path] | None = None) -> list[Input]:
+    """The files of every table in `folder`, the taxonomy, and what the marts are asked for: `asked` names the files of
+    retention_reports and funnels, the project's own where it does not. Raises BadInput for a folder that is missing or
+    empty, a table in two formats, in two places or with an ending that is not read, and a required table that is
+    absent."""
     if not folder.is_dir():
         what = f"{folder} is no folder" if folder.exists() else f"there is no folder {folder}"
         raise BadInput(f"RAW_DATA: {what}; name the one that holds events.parquet (or csv, json, ndjson)")
-    if not taxonomy.is_file():
-        raise BadInput(f"TAXONOMY: there is no file {taxonomy}; copy seeds/event_taxonomy.csv and edit it")
-    kind = format_of(taxonomy)
+    named = {"event_taxonomy": taxonomy} | (asked or {})
+    definitions = [find_definition(known, named.get(known.table.name, known.own)) for known in DEFINITIONS]
+    return [find_input(table, folder) for table in (*TABLES, DELETION_REQUESTS)] + definitions
+
+
+def asked_definitions() -> dict[str, Path]:
+    """The files of definitions that the environment names, and the project's own for the others."""
+    return {known.table.name: Path(os.environ.get(known.setting) or known.own).resolve() for known in DEFINITIONS}
+
+
+def find_definition(known: Definition, file: Path) -> Input:
+    """The one file of a definition. Raises BadInput where it is none, or has an ending that is not read."""
+    copy = f"copy seeds/{known.own.name}"
+    if not file.is_file():
+        raise BadInput(f"{known.setting}: there is no file {file}; {copy} and edit it")
+    kind = format_of(file)
     if kind is None:
-        raise BadInput(f"TAXONOMY: {taxonomy} is none of {', '.join(FORMATS)}; copy seeds/event_taxonomy.csv")
-    tables = (*TABLES, DELETION_REQUESTS)
-    return [find_input(table, folder) for table in tables] + [Input(TAXONOMY, kind, [taxonomy])]
+        raise BadInput(f"{known.setting}: {file} is none of {', '.join(FORMATS)}; {copy}")
+    return Input(known.table, kind, [file])
 
 
 def find_input(table: Table, folder: Path) -> Input:

@@ -1,6 +1,6 @@
 """Builds and tests everything, then shows what came out. `make run` calls it.
 
-RAW_DATA, TAXONOMY, AS_OF and WAREHOUSE are taken from the environment; paths are relative to where the person is.
+RAW_DATA, TAXONOMY, RETENTION_REPORTS, FUNNELS, AS_OF and WAREHOUSE are taken from the environment; paths are relative to where the person is.
 A failure is one line a cause, and exit code 1.
 """
 
@@ -155,7 +155,7 @@ def environment() -> dict[str, str]:
     env = dict(os.environ)
     env["WAREHOUSE"] = os.path.abspath(env.get("WAREHOUSE") or PROJECT / "warehouse.duckdb")
     env["DBT_LOG_PATH"] = os.path.abspath(env.get("DBT_LOG_PATH") or PROJECT / "logs")
-    for name in ("RAW_DATA", "TAXONOMY", "DBT_TARGET_PATH"):
+    for name in ("RAW_DATA", "TAXONOMY", "RETENTION_REPORTS", "FUNNELS", "DBT_TARGET_PATH"):
         if env.get(name):
             env[name] = os.path.abspath(env[name])
     return env
@@ -271,7 +271,7 @@ def note(event: dict, info: dict, outcome: Outcome) -> None:
     outcome.invocation = info.get("invocation_id", outcome.invocation)
     if info["name"] == "MainEncounteredError":
         if kind := lacking(event["exc"]):
-            setting = re.search(r"\b(RAW_DATA|TAXONOMY): ", event["exc"])
+            setting = re.search(r"\b(RAW_DATA|TAXONOMY|RETENTION_REPORTS|FUNNELS): ", event["exc"])
             what = f"reading {setting.group(1)}" if setting else "dbt's own files"
             lacks(outcome, kind, what, event["exc"])
         else:
@@ -382,7 +382,7 @@ def cause(message: str) -> str:
     """The one line of a message of dbt that says what is wrong, without values that the engine quotes."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     for line in lines:
-        if re.match(r"(RAW_DATA|TAXONOMY|AS_OF|WAREHOUSE|MEMORY_LIMIT): ", line):
+        if re.match(r"(RAW_DATA|TAXONOMY|RETENTION_REPORTS|FUNNELS|AS_OF|WAREHOUSE|MEMORY_LIMIT): ", line):
             return line
     file = next((f"{found.group(1)}: " for line in lines if (found := re.search(r" Error in .*\((.+)\)$", line))), "")
     said = [line for line in lines if not re.match(r"(\w+ Error( in .*)?$|> |LINE \d+:|\^)", line)] or lines

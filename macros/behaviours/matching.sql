@@ -52,12 +52,25 @@
   never depends on the data. An event whose name is also the word of a type is said with where="event_name = 'search'".
 -#}
 {% macro event_kind(word) -%}
-    {%- set types = [
+    {{- 'type' if word in event_types() else {'activity': 'activity', 'any_event': 'any'}.get(word, 'name') -}}
+{%- endmacro %}
+
+{% macro event_types() %}
+    {{ return([
         'page_view', 'content_view', 'search', 'sign_up', 'login', 'core_start', 'core_action', 'add_to_cart',
         'checkout_start', 'purchase', 'refund', 'support_contact', 'support_view', 'error', 'message_sent',
         'message_opened', 'message_clicked', 'unsubscribe', 'referral', 'other',
-    ] -%}
-    {{- 'type' if word in types else {'activity': 'activity', 'any_event': 'any'}.get(word, 'name') -}}
+    ]) }}
+{% endmacro %}
+
+{#- The same rule where the word is a value of a column: whether it stands for an event of this name and type. -#}
+{% macro word_is_of_event(word, event_name, event_type) -%}
+    case when {{ is_event_type(word) }} then {{ word }} = {{ event_type }}
+        else {{ word }} = {{ event_name }} end
+{%- endmacro %}
+
+{% macro is_event_type(word) -%}
+    {{ word }} in ('{{ event_types() | join("', '") }}')
 {%- endmacro %}
 
 {#- The condition for the days that count; nothing where all do. -#}

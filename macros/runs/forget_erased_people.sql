@@ -1,7 +1,7 @@
 {#-
   At the start of a run: takes forgotten people (runs.erased_ids, see tools/raw_erasure.py) out of what is not built
   anew from the raw data: marts that keep earlier days, and what is counted of days whose events are no longer kept (the
-  half hours and the interests). Whatever else is stored follows from these and from int_changed_days.
+  half hours, the interests and the key events). Whatever else is stored follows from these and from int_changed_days.
 -#}
 {% macro forget_erased_people() %}
     {#- Made when the connection opens, or never: where raw tables are somebody else's, so is forgetting in them. -#}
@@ -40,7 +40,7 @@
         {%- endfor %}
         {%- set identities = graph.nodes['model.' ~ project_name ~ '.int_identities'] %}
         {%- if load_relation(api.Relation.create(identities.database, identities.schema, identities.alias)) %}
-            {%- for name in ['int_half_hours', 'int_interest_days'] %}
+            {%- for name in ['int_half_hours', 'int_interest_days', 'int_key_events'] %}
             {%- set node = graph.nodes['model.' ~ project_name ~ '.' ~ name] %}
             {%- if load_relation(api.Relation.create(node.database, node.schema, node.alias)) %}
             delete from {{ node.relation_name }}

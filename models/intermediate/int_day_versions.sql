@@ -18,6 +18,12 @@ event_taxonomy as (
 
 ),
 
+key_event_words as (
+
+    select * from {{ ref('int_key_event_words') }}
+
+),
+
 -- All days change with the meaning of the events, and with the project's own settings and models.
 meaning as (
 
@@ -26,14 +32,26 @@ meaning as (
 
 ),
 
+-- ... and with the list of events that are kept one by one, which is never empty.
+kept as (
+
+    select cast(sum({{ hash64_of_all(['word']) }}) as varchar) as version
+    from key_event_words
+
+),
+
 final as (
 
     select
         event_days.collector as cause,
         event_days.event_date,
-        max(event_days.day_version || ' {{ version_of('int_user_days') }} ' || meaning.version) as version
+        max(
+            event_days.day_version || ' {{ version_of('int_user_days') }} ' || meaning.version
+            || ' {{ version_of('int_key_events') }} ' || kept.version
+        ) as version
     from event_days
     cross join meaning
+    cross join kept
     group by event_days.collector, event_days.event_date
 
     union all

@@ -23,6 +23,7 @@ ranked_users as (
         as_of_dates.as_of_date,
         {{ hash64('coalesce(aliases.user_id, users.user_id)') }} as person_key,
         users.plan,
+        users.signed_up_at,
         {{ local_date('users.signed_up_at') }} as signed_up_date,
         users.country,
         users.language,
@@ -52,6 +53,7 @@ final as (
         plan,
         -- A record may tell of a day that is still to come.
         case when signed_up_date <= as_of_date then signed_up_date end as signed_up_date,
+        case when signed_up_date <= as_of_date then signed_up_at end as signed_up_at,
         country,
         language,
         channel

@@ -48,6 +48,11 @@ KEPT = f"""
     );
     create table if not exists raw.consents (user_id varchar, purpose varchar, granted varchar, "at" varchar);
     create table if not exists raw.given_inputs (table_name varchar);
+    create table if not exists raw.retention_reports (
+        report varchar, period varchar, start_event varchar, return_event varchar, mode varchar, bound varchar,
+        min_occurrences varchar
+    );
+    create table if not exists raw.funnels (funnel varchar, step varchar, event varchar, window_seconds varchar);
 """
 # What is built from the raw events, and stays from run to run or is what later layers read.
 MODELS = ("int_user_metrics", "int_sessions", "stg_generic__rejected_events", "stg_generic__event_counts")

@@ -20,6 +20,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 OF_THE_PERSON = (
     "RAW_DATA",
     "TAXONOMY",
+    "RETENTION_REPORTS",
+    "FUNNELS",
     "AS_OF",
     "WAREHOUSE",
     "EVALUATE_FROM",

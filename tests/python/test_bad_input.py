@@ -49,6 +49,7 @@ def assert_one_line(output: str, expected: str) -> None:
     [
         ({"RAW_DATA": "not_parquet"}, "RAW_DATA: .*events.parquet cannot be read as parquet .*; mend the file"),
         ({"TAXONOMY": "taxonomy.csv"}, "TAXONOMY: .*taxonomy.csv gives 'page_viewed' the event_type 'page'; use"),
+        ({"FUNNELS": "funnels.csv"}, "FUNNELS: .*funnels.csv gives funnel 'f' the steps 1, 3; number them 1, 2, 3"),
         ({"AS_OF": "30.6.2024"}, "AS_OF: '30.6.2024' is no date; write it as 2024-06-30"),
         ({"AS_OF": "2023-02-29"}, "AS_OF: '2023-02-29' is no date; write it as 2024-06-30"),
         ({"AS_OF": "2000-01-01"}, r"AS_OF: 2000-01-01 is before the first event \(2023-\d\d-\d\d\); ask for"),
@@ -65,6 +66,7 @@ def test_one_line_and_nothing_is_touched(make_run, good, tmp_path, setting, expe
     (tmp_path / "not_parquet").mkdir()
     (tmp_path / "not_parquet" / "events.parquet").write_text("event_id,event_name,event_at,user_id\n")
     (tmp_path / "taxonomy.csv").write_text("event_name,event_type\npage_viewed,page\n")
+    (tmp_path / "funnels.csv").write_text("funnel,step,event,window_seconds\nf,1,login,60\nf,3,purchase,60\n")
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "events.csv").write_text(EVENTS)
     (tmp_path / "spreadsheet").mkdir()

@@ -338,8 +338,9 @@ def test_built_in_one_go_it_is_the_same(runs, dbt, tmp_path):
     at_once = dbt("run", env={"RAW_DATA": place / "raw", "WAREHOUSE": tmp_path / "w.duckdb"})
     assert at_once.code == 0, at_once.output
     for table in (
-        "intermediate.int_half_hours", "intermediate.int_first_deliveries", "intermediate.int_identities",
-        "intermediate.int_user_days", "intermediate.int_user_metrics", "marts.dim_users", "marts.fct_input_health",
+        "intermediate.int_half_hours", "intermediate.int_key_events", "intermediate.int_first_deliveries",
+        "intermediate.int_identities", "intermediate.int_user_days", "intermediate.int_user_metrics", "marts.dim_users",
+        "marts.fct_input_health",
     ):  # fmt: skip
         # What was compared between deliveries is about them, not about what is left.
         counts = "input_table, check_name, row_count" if table.endswith("health") else "*"

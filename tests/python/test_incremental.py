@@ -42,7 +42,15 @@ COLUMNS = {
 
 
 # The marts that are functions of the data alone; the others are made of the history, or of what arrived.
-MARTS = ("dim_users", "fct_segment_membership", "fct_segment_overlap", "fct_segment_profile")
+MARTS = (
+    "dim_users",
+    "fct_segment_membership",
+    "fct_segment_overlap",
+    "fct_segment_profile",
+    "fct_funnel",
+    # What fct_retention counts, before it looks at the history.
+    "int_retention_periods",
+)
 
 
 @pytest.fixture(scope="module")

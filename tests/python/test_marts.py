@@ -32,6 +32,9 @@ MARTS = (
     "fct_growth_accounting",
     "fct_active_users",
     "fct_stickiness",
+    "fct_retention",
+    "fct_funnel",
+    "fct_key_moments",
 )
 # What they are counted from.
 MEMBERSHIP = ("int_user_segments", "int_segment_combinations")
@@ -42,6 +45,9 @@ OF_ALL_DAYS = (
     "fct_segment_transitions",
     "fct_growth_accounting",
     "fct_active_users",
+    "fct_retention",
+    "fct_funnel",
+    "fct_key_moments",
 )
 KEY_TEST = "mart_key_is_unique"
 

@@ -1,0 +1,20 @@
+-- What fct_funnel is asked for: one row a step of a funnel.
+with raw_funnels as (
+
+    select * from {{ source('generic', 'funnels') }}
+
+),
+
+final as (
+
+    select
+        trim(funnel) as funnel,
+        {{ try_integer('step') }} as step,
+        trim(event) as event,
+        {{ try_integer('window_seconds') }} as window_seconds
+    from raw_funnels
+    where funnel is not null
+
+)
+
+select * from final
