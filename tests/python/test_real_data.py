@@ -582,19 +582,19 @@ def ecom_at_the_end(build) -> Built:
 @pytest.fixture(scope="session")
 def ecom_a_month_before(build) -> Built:
     """The same clicks as of a day a month before their last, so that there are later ones to leave out. The file names
-    neither a category nor what was searched for: the hour of the click stands in for the one, the ten minutes for the
-    other, so that some are shared by many and some by few."""
+    neither a category nor what was searched for: the hour of the click stands in for the one, the three minutes for
+    the other, so that some are shared by many and some by few."""
     # Buildable: no test of a segment set that is not built here.
     selection = ("--indirect-selection", "buildable", "--select", "+path:models/segments")
     hour = "case when event_name <> 'search' then strftime(event_at, '%H h') end as item_category"
     # As people type: some shout, and some leave spaces.
-    ten_minutes = """
+    three_minutes = """
         case when event_name = 'search' then
-            case when second(event_at) % 2 = 0 then '  Ten  Past ' else 'ten past' end || strftime(event_at, ' %H ')
-            || minute(event_at) // 10
+            case when second(event_at) % 2 = 0 then '  Part  OF ' else 'part of' end || strftime(event_at, ' %H ')
+            || minute(event_at) // 3
         end as search_query
     """
-    return build("ecom_clickstream", "2024-05-31", ECOM_VIEWS, *selection, more_columns=f"{hour}, {ten_minutes}")
+    return build("ecom_clickstream", "2024-05-31", ECOM_VIEWS, *selection, more_columns=f"{hour}, {three_minutes}")
 
 
 @pytest.fixture(params=["ecom_at_the_end", "ecom_a_month_before"])
@@ -968,13 +968,13 @@ def test_ecom_shopping_interest(ecom_a_month_before):
 
 
 def test_ecom_search_interest(ecom_a_month_before):
-    """The ten minutes of most days among those that ten users searched in; of equals the last, then by name."""
+    """The three minutes of most days among those that ten users searched in; of equals the last, then by name."""
     expected = ecom_a_month_before.raw_by_key(
         f"""
         with terms as (
             select
                 user_id,
-                'ten past ' || strftime(clicked_at, '%H ') || minute(clicked_at) // 10 as term,
+                'part of ' || strftime(clicked_at, '%H ') || minute(clicked_at) // 3 as term,
                 count(distinct day) as days,
                 max(clicked_at) as last_at
             from {KNOWN} where days_ago < 90 and event = 'search' group by user_id, term
