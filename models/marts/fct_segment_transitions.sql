@@ -6,7 +6,22 @@ with history as (
 
 ),
 
-dated as (
+-- Who moved is somebody with a stay that ended: few of all, and all users that have to be looked at one by one.
+ended as (
+
+    select * from history
+    where valid_to is not null
+
+),
+
+begun as (
+
+    select * from history
+    where (user_id, segment_set) in (select ended.user_id, ended.segment_set from ended)
+
+),
+
+gone as (
     {%- for period in ['day', 'week', 'month'] %}
 
     select
@@ -16,7 +31,7 @@ dated as (
         segment,
         {{ first_day_of_period(period, 'valid_from') }} as begins_in,
         {{ first_day_of_period(period, 'valid_to') }} as ends_in
-    from history
+    from ended
     {%- if not loop.last %}
 
     union all
@@ -25,22 +40,27 @@ dated as (
 
 ),
 
--- A stay that begins and ends in one period is no user's segment at the end of any.
 came as (
+    {%- for period in ['day', 'week', 'month'] %}
 
-    select * from dated
-    where ends_in is null or ends_in > begins_in
+    select
+        '{{ period }}' as period,
+        user_id,
+        segment_set,
+        segment,
+        {{ first_day_of_period(period, 'valid_from') }} as begins_in,
+        {{ first_day_of_period(period, 'valid_to') }} as ends_in
+    from begun
+    {%- if not loop.last %}
+
+    union all
+    {%- endif %}
+    {%- endfor %}
 
 ),
 
-gone as (
-
-    select * from dated
-    where ends_in > begins_in
-
-),
-
--- Whoever came and went in one period has both: in an exclusive set one of each at most.
+-- In an exclusive set a user has one stay at most that goes in a period, and one that comes. A stay that begins and ends
+-- in one period is no user's segment at the end of any.
 moves as (
 
     select
@@ -57,12 +77,45 @@ moves as (
             and came.begins_in = gone.ends_in
             and came.user_id = gone.user_id
             and came.segment_set = gone.segment_set
+    where gone.ends_in > gone.begins_in and (came.ends_in is null or came.ends_in > came.begins_in)
     group by came.period, came.begins_in, came.segment_set, gone.segment, came.segment
 
 ),
 
+stays as (
+
+    select
+        segment_set,
+        segment,
+        valid_from,
+        valid_to,
+        count(*) as users
+    from history
+    group by segment_set, segment, valid_from, valid_to
+
+),
+
+dated as (
+    {%- for period in ['day', 'week', 'month'] %}
+
+    select
+        '{{ period }}' as period,
+        users,
+        segment_set,
+        segment,
+        {{ first_day_of_period(period, 'valid_from') }} as begins_in,
+        {{ first_day_of_period(period, 'valid_to') }} as ends_in
+    from stays
+    {%- if not loop.last %}
+
+    union all
+    {%- endif %}
+    {%- endfor %}
+
+),
+
 -- The others came from nowhere, or went there. They are counted by what is left: on the first evaluated day that is
--- everybody, and no join has to look for the stays that they did not have before.
+-- everybody.
 ends as (
 
     select
@@ -71,9 +124,9 @@ ends as (
         segment_set,
         '(none)' as from_segment,
         segment as to_segment,
-        count(*) as users
-    from came
-    group by period, begins_in, segment_set, segment
+        users
+    from dated
+    where ends_in is null or ends_in > begins_in
 
     union all
 
@@ -83,9 +136,9 @@ ends as (
         segment_set,
         segment as from_segment,
         '(none)' as to_segment,
-        count(*) as users
-    from gone
-    group by period, ends_in, segment_set, segment
+        users
+    from dated
+    where ends_in > begins_in
 
     union all
 
