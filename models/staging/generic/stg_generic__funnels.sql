@@ -2,6 +2,7 @@
 with raw_funnels as (
 
     select * from {{ source('generic', 'funnels') }}
+    where funnel is not null
 
 ),
 
@@ -13,7 +14,6 @@ final as (
         trim(event) as event,
         {{ try_integer('window_seconds') }} as window_seconds
     from raw_funnels
-    where funnel is not null
 
 )
 

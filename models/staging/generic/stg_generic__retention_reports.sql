@@ -2,6 +2,7 @@
 with raw_reports as (
 
     select * from {{ source('generic', 'retention_reports') }}
+    where report is not null
 
 ),
 
@@ -16,7 +17,6 @@ final as (
         trim(bound) as bound,
         {{ try_integer('min_occurrences') }} as min_occurrences
     from raw_reports
-    where report is not null
 
 )
 
