@@ -1,7 +1,7 @@
 {#-
   Numbers and texts of the events that count, as metrics that segments compare with literals. `value` is a column of
   int_person_events or SQL on them: 'revenue', 'quantity', json_number('properties', 'rating'). Events where it is null
-  do not count. Of no events the count and the sum are 0, all others null: nothing has no average.
+  do not count. Of no events counts and sums are 0, all others null: nothing has no average.
 
   min_of('days_ago', 'purchase') is the days since the last purchase, max_of('days_ago', ...) those since the first, and
   distinct_of('event_date', ...) the days on which it was done.

@@ -27,7 +27,7 @@ key_event_words as (
 -- All days change with the meaning of the events, and with the project's own settings and models.
 meaning as (
 
-    select cast(sum({{ hash64_of_all(['event_name', 'event_type', 'is_activity']) }}) as varchar) as version
+    select cast(sum({{ hash64_of_all(['event_name', 'event_type', 'is_activity']) }}) as {{ dbt.type_string() }}) as version
     from event_taxonomy
 
 ),
@@ -35,7 +35,7 @@ meaning as (
 -- ... and with the list of events that are kept one by one, which is never empty.
 kept as (
 
-    select cast(sum({{ hash64_of_all(['word']) }}) as varchar) as version
+    select cast(sum({{ hash64_of_all(['word']) }}) as {{ dbt.type_string() }}) as version
     from key_event_words
 
 ),
@@ -47,7 +47,7 @@ final as (
         event_days.event_date,
         max(
             event_days.day_version || ' {{ version_of('int_user_days') }} ' || meaning.version
-            || ' {{ version_of('int_key_events') }} ' || kept.version
+            || ' {{ version_of('int_key_events') }} ' || kept.version || ' {{ version_of('int_interest_days') }}'
         ) as version
     from event_days
     cross join meaning
@@ -59,7 +59,7 @@ final as (
     select
         'exchange_rates' as cause,
         rate_date as event_date,
-        cast(sum({{ hash64_of_all(['currency', 'rate']) }}) as varchar) as version
+        cast(sum({{ hash64_of_all(['currency', 'rate']) }}) as {{ dbt.type_string() }}) as version
     from exchange_rates
     group by rate_date
 

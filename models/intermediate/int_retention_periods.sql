@@ -63,6 +63,8 @@ asked_kinds as (
     from asked
     inner join kinds
         on {{ word_is_of_event('asked.word', 'kinds.event_name', 'kinds.event_type') }}
+    -- The word stands for whatever is activity, and for no event of that name.
+    where asked.word <> 'activity'
 
 ),
 

@@ -34,10 +34,7 @@ people as (
 
 history as (
 
-    select
-        *,
-        {{ evaluated_as() }} as evaluated_as
-    from {{ ref('fct_segment_membership_history') }}
+    select * from {{ ref('fct_segment_membership_history') }}
 
 ),
 
@@ -115,7 +112,8 @@ segments_then as (
         on
             days_of_cohorts.first_date = evaluations.as_of_date
             and history.segment_set = evaluations.segment_set
-            and history.evaluated_as = evaluations.segment
+            -- A flag is evaluated by its name, a value with its set.
+            and evaluations.segment in (history.segment, 'all')
 
 ),
 

@@ -246,8 +246,11 @@ def regularly(
     )  # fmt: skip
 
 
-def more_of(rows: list[dict], as_of: date, event: Any, than: Any, times: float | None = None, **said: Any) -> bool:
-    this, that = (len(matching(rows, as_of, words, **said)) for words in (event, than))
+def more_of(
+    rows: list[dict], as_of: date, event: Any, than: Any, times: float | None = None, where: str | None = None,
+    than_where: str | None = None, **window: Any,
+) -> bool:  # fmt: skip
+    this, that = len(matching(rows, as_of, event, where, **window)), len(matching(rows, as_of, than, than_where, **window))
     return this > that and (times is None or this >= times * that)
 
 
@@ -298,7 +301,9 @@ BOUNDS = st.one_of(
 PERIODS = st.tuples(st.integers(1, 3), st.integers(0, 2), st.integers(1, 3), st.integers(1, 2)).map(
     lambda a: {"periods": a[0], "of_last": a[0] + a[1], "period_days": a[2], "at_least": a[3]}
 )
-MORE = st.fixed_dictionaries({"than": WORDS, "times": st.sampled_from([None, 1, 1.5, 2])})
+MORE = st.fixed_dictionaries(
+    {"than": WORDS, "times": st.sampled_from([None, 1, 1.5, 2]), "than_where": st.sampled_from(list(CONDITIONS))}
+)
 
 
 def calls(*parts: Any) -> st.SearchStrategy[dict]:
@@ -411,6 +416,15 @@ def test_more_of_is_strictly_more_and_so_many_times_as_much(macros):
         macros.fill([cooked] * cooks + [searched] * searches)
         assert macros.one("more_of('core_action', than='search')") == bool(more)
         assert macros.one("more_of('core_action', than='search', times=2)") == bool(twice)
+
+
+def test_a_condition_on_one_side_of_more_leaves_the_other_as_it_is(macros):
+    macros.fill([event(country="DE"), event(country="FR"), event("searched")])
+    assert macros.one("more_of('core_action', than='search')") is True
+    # One meal cooked in Germany, and one search; none of the searches is from France.
+    assert macros.one("""more_of('core_action', than='search', where="country = 'DE'")""") is False
+    both = """more_of('core_action', than='search', where="country = 'DE'", than_where="country = 'FR'")"""
+    assert macros.one(both) is True
 
 
 def test_a_share_of_nothing_is_null(macros):
