@@ -29,7 +29,8 @@ STEP = ["--select", f"int_as_of_dates+,+{HISTORY}"]
 NEXT_STEP = [*STEP, "--exclude", "config.materialized:view"]
 # The metrics as they were, and what is made of the history.
 LAST_STEP = [*STEP, f"{HISTORY}+1,fct_segment_changes", "fct_segment_daily", "fct_segment_transitions",
-             "fct_restatements", "fct_retention", "fct_key_moments", "--exclude", HISTORY]  # fmt: skip
+             "fct_restatements", "int_as_of_dates+,+fct_growth_accounting", "int_as_of_dates+,+fct_active_users",
+             "fct_retention", "fct_key_moments", "--exclude", HISTORY]  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -32,7 +32,7 @@ from short_of_room import AFTERWARDS, lacking, said, short_of
 
 PROJECT = Path(__file__).resolve().parent.parent
 # An attribute set may have a value for every country: the largest are shown, the marts have them all.
-MOST_SEGMENTS_SHOWN = 12
+MOST_VALUES_SHOWN = 5
 MOST_CAUSES_SHOWN = 10
 # What dbt tells of this test is a number of rows; which they are stands in the mart that it tests.
 HEALTH_TEST = "segment_health_is_ok"
@@ -417,6 +417,9 @@ def show_summary(console: Console, warehouse: Path) -> None:
             f"where segment_set <> 'all' and as_of_date = {LATEST} "
             "order by segment_set, members desc, segment"
         ).fetchall()
+        attributes = connection.execute(
+            "select distinct segment_set from marts.dim_segments where kind = 'attribute'"
+        ).fetchall()
         health = connection.execute(
             "select input_table, check_name, row_count from marts.fct_input_health where row_count is not null "
             "order by input_table, check_name"
@@ -426,7 +429,7 @@ def show_summary(console: Console, warehouse: Path) -> None:
         unlisted = []
         if any(check == UNLISTED and count for _, check, count in health):
             unlisted = connection.execute(MOST_UNLISTED_NAMES).fetchall()
-    console.print(segment_table(sizes))
+    console.print(segment_table(sizes, {name for (name,) in attributes}))
     clock = clock_words(as_of_date, newest, date.today())
     console.print(f"As of {as_of_date}: {members:,} people.{clock}", soft_wrap=True)
     for line in input_lines(health):
@@ -447,8 +450,8 @@ def clock_words(as_of_date: date | None, newest: date | None, today: date) -> st
     return ""
 
 
-def segment_table(sizes: list[tuple[str, str, int, float]]) -> Table:
-    """One row a segment, in the order in which dbt_project.yml lists the sets."""
+def segment_table(sizes: list[tuple[str, str, int, float]], attributes: set[str]) -> Table:
+    """One row a segment, in the order in which dbt_project.yml lists the sets; of attribute sets the largest values."""
     order = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]["segment_sets"]
     table = Table("segment set", "segment", box=None, pad_edge=False)
     table.add_column("members", justify="right")
@@ -457,10 +460,11 @@ def segment_table(sizes: list[tuple[str, str, int, float]]) -> Table:
     for row in sizes:
         by_set.setdefault(row[0], []).append(row)
     for name, rows in by_set.items():
-        for number, (_, segment, members, share) in enumerate(rows[:MOST_SEGMENTS_SHOWN]):
+        shown = MOST_VALUES_SHOWN if name in attributes else len(rows)
+        for number, (_, segment, members, share) in enumerate(rows[:shown]):
             table.add_row(name if number == 0 else "", segment, f"{members:,}", f"{share or 0:.1%}")
-        if len(rows) > MOST_SEGMENTS_SHOWN:
-            rest = rows[MOST_SEGMENTS_SHOWN:]
+        if len(rows) > shown:
+            rest = rows[shown:]
             table.add_row("", f"({len(rest)} smaller ones)", f"{sum(row[2] for row in rest):,}", "")
         table.add_section()
     return table

@@ -99,16 +99,15 @@ candidates as (
 
     union all
 
+    -- Whoever has a shared term besides one of their own is told by it.
     select
-        *,
+        totals.*,
         'searched_90d' as topic,
-        -- Whoever has a shared term besides one of their own is told by it.
-        case when (as_of_date, interest) in (select shared_terms.as_of_date, shared_terms.interest from shared_terms)
-            then days_90d
-            else 0
-        end as weight
+        case when shared_terms.interest is not null then totals.days_90d else 0 end as weight
     from totals
-    where event_type = 'search' and days_90d > 0
+    left join shared_terms
+        on totals.as_of_date = shared_terms.as_of_date and totals.interest = shared_terms.interest
+    where totals.event_type = 'search' and totals.days_90d > 0
 
 ),
 
@@ -121,7 +120,7 @@ ranked as (
         case when weight > 0 then interest else 'other' end as interest,
         row_number() over (
             partition by as_of_date, person_key, topic
-            order by weight desc, last_event_at desc, interest
+            order by weight desc, last_event_at desc, interest asc
         ) as place
     from candidates
 

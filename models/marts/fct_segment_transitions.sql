@@ -6,7 +6,22 @@ with history as (
 
 ),
 
-dated as (
+-- Who moved is somebody with a stay that ended: few of all, and all users that have to be looked at one by one.
+ended as (
+
+    select * from history
+    where valid_to is not null
+
+),
+
+begun as (
+
+    select * from history
+    where (user_id, segment_set) in (select ended.user_id, ended.segment_set from ended)
+
+),
+
+gone as (
     {%- for period in ['day', 'week', 'month'] %}
 
     select
@@ -16,7 +31,7 @@ dated as (
         segment,
         {{ first_day_of_period(period, 'valid_from') }} as begins_in,
         {{ first_day_of_period(period, 'valid_to') }} as ends_in
-    from history
+    from ended
     {%- if not loop.last %}
 
     union all
@@ -25,36 +40,154 @@ dated as (
 
 ),
 
--- A stay that begins and ends in one period is no user's segment at the end of any.
 came as (
+    {%- for period in ['day', 'week', 'month'] %}
 
-    select * from dated
-    where ends_in is null or ends_in > begins_in
+    select
+        '{{ period }}' as period,
+        user_id,
+        segment_set,
+        segment,
+        {{ first_day_of_period(period, 'valid_from') }} as begins_in,
+        {{ first_day_of_period(period, 'valid_to') }} as ends_in
+    from begun
+    {%- if not loop.last %}
+
+    union all
+    {%- endif %}
+    {%- endfor %}
 
 ),
 
-gone as (
-
-    select * from dated
-    where ends_in > begins_in
-
-),
-
+-- In an exclusive set a user has one stay at most that goes in a period, and one that comes. A stay that begins and ends
+-- in one period is no user's segment at the end of any.
 moves as (
 
     select
-        coalesce(came.period, gone.period) as period,
-        coalesce(came.begins_in, gone.ends_in) as period_start,
-        coalesce(came.segment_set, gone.segment_set) as segment_set,
-        coalesce(gone.segment, '(none)') as from_segment,
-        coalesce(came.segment, '(none)') as to_segment
+        came.period,
+        came.begins_in as period_start,
+        came.segment_set,
+        gone.segment as from_segment,
+        came.segment as to_segment,
+        count(*) as users
     from came
-    full outer join gone
+    inner join gone
         on
             came.period = gone.period
             and came.begins_in = gone.ends_in
             and came.user_id = gone.user_id
             and came.segment_set = gone.segment_set
+    where gone.ends_in > gone.begins_in and (came.ends_in is null or came.ends_in > came.begins_in)
+    group by came.period, came.begins_in, came.segment_set, gone.segment, came.segment
+
+),
+
+stays as (
+
+    select
+        segment_set,
+        segment,
+        valid_from,
+        valid_to,
+        count(*) as users
+    from history
+    group by segment_set, segment, valid_from, valid_to
+
+),
+
+dated as (
+    {%- for period in ['day', 'week', 'month'] %}
+
+    select
+        '{{ period }}' as period,
+        users,
+        segment_set,
+        segment,
+        {{ first_day_of_period(period, 'valid_from') }} as begins_in,
+        {{ first_day_of_period(period, 'valid_to') }} as ends_in
+    from stays
+    {%- if not loop.last %}
+
+    union all
+    {%- endif %}
+    {%- endfor %}
+
+),
+
+-- The others came from nowhere, or went there. They are counted by what is left: on the first evaluated day that is
+-- everybody.
+ends as (
+
+    select
+        period,
+        begins_in as period_start,
+        segment_set,
+        '(none)' as from_segment,
+        segment as to_segment,
+        users
+    from dated
+    where ends_in is null or ends_in > begins_in
+
+    union all
+
+    select
+        period,
+        ends_in as period_start,
+        segment_set,
+        segment as from_segment,
+        '(none)' as to_segment,
+        users
+    from dated
+    where ends_in > begins_in
+
+    union all
+
+    select
+        period,
+        period_start,
+        segment_set,
+        '(none)' as from_segment,
+        to_segment,
+        -users as users
+    from moves
+
+    union all
+
+    select
+        period,
+        period_start,
+        segment_set,
+        from_segment,
+        '(none)' as to_segment,
+        -users as users
+    from moves
+
+),
+
+counted as (
+
+    select
+        period,
+        period_start,
+        segment_set,
+        from_segment,
+        to_segment,
+        users
+    from moves
+    where from_segment <> to_segment
+
+    union all
+
+    select
+        period,
+        period_start,
+        segment_set,
+        from_segment,
+        to_segment,
+        sum(users) as users
+    from ends
+    group by period, period_start, segment_set, from_segment, to_segment
+    having sum(users) > 0
 
 ),
 
@@ -66,10 +199,8 @@ final as (
         segment_set,
         from_segment,
         to_segment,
-        count(*) as users
-    from moves
-    where from_segment <> to_segment
-    group by period, period_start, segment_set, from_segment, to_segment
+        cast(users as bigint) as users
+    from counted
 
 )
 

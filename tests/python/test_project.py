@@ -29,8 +29,25 @@ AGREED = {
     "rfm": ("exclusive", "total"),
     "cart": ("overlapping", "partial"),
     "support": ("overlapping", "partial"),
+    "journey": ("exclusive", "total"),
+    "core_workflow": ("exclusive", "total"),
+    "attitude": ("exclusive", "total"),
+    "monetization": ("overlapping", "partial"),
+    "prompt_response": ("exclusive", "total"),
+    "contact_pressure": ("overlapping", "partial"),
     "platform": ("exclusive", "total"),
     "geography_device": ("exclusive", "total"),
+    "session_depth": ("exclusive", "total"),
+    "content_affinity": ("exclusive", "total"),
+    "shopping_interest": ("exclusive", "total"),
+    "search_interest": ("exclusive", "total"),
+    "value_tier": ("exclusive", "total"),
+    "plan": ("exclusive", "total"),
+    "channel": ("exclusive", "total"),
+    "language": ("exclusive", "total"),
+    "country": ("exclusive", "total"),
+    "device": ("exclusive", "total"),
+    "signup_cohort": ("exclusive", "total"),
 }
 OF_A_SET = ("name", "kind", "overlap", "coverage", "objective", "owner", "review_by")
 OF_A_POPULATION = ("description", "sql")
@@ -298,3 +315,17 @@ def test_functions_of_one_engine_are_called_in_one_folder_alone(project):
     assert {path: names for path, names in found.items() if names and not path.startswith("macros/cross_db/")} == {}
     # That the search finds what is there.
     assert any(found[path.relative_to(project).as_posix()] for path in cross_db.glob("*.sql"))
+
+
+def test_the_page_of_the_sets_lists_them_with_their_segments(project):
+    page = (project / "docs" / "the_sets.md").read_text(encoding="utf-8")
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
+    listed = {name: cells[-1] for cells in lines for name in re.findall(r"`(\w+)`", cells[0])}
+    sets = yaml.safe_load((project / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]["segment_sets"]
+    assert sorted(listed) == sorted(sets)
+    assert len(sets) == 25, "the page says twenty-five"
+    for name in sets:
+        written = (project / "models" / "segments" / f"_seg_{name}.yml").read_text(encoding="utf-8")
+        columns = yaml.safe_load(written)["models"][0]["columns"]
+        flags = [column["name"] for column in columns if column["data_type"] == "boolean"]
+        assert not flags or sorted(listed[name].split(", ")) == sorted(flags), name

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -77,15 +78,20 @@ def map_example(*arguments: object) -> subprocess.CompletedProcess:
 @pytest.fixture(scope="session")
 def build(dbt, tmp_path_factory) -> Callable[..., Built]:
     """`build("cdnow", "1997-09-30", "create view ...")` maps a data set, builds the project from it with all the tests
-    that the data must pass, and gives it beside the raw files, seen through the SQL given."""
+    that the data must pass, and gives it beside the raw files, seen through the SQL given. `more_columns` are added to
+    the mapped events: what a file does not tell, and a test has to stand in for."""
 
-    def build(name: str, as_of: str, raw_views: str, *selection: str) -> Built:
+    def build(name: str, as_of: str, raw_views: str, *selection: str, more_columns: str = "") -> Built:
         source = REAL_DATA / name
         if not source.is_dir():
             pytest.skip(f"the data set {name} is not in {REAL_DATA}")
         mapped = tmp_path_factory.mktemp(name)
         mapping = map_example(name, source, mapped)
         assert mapping.returncode == 0, mapping.stdout
+        if more_columns:
+            events = f"read_parquet('{mapped}/events.parquet')"
+            duckdb.sql(f"copy (select *, {more_columns} from {events}) to '{mapped}/more.parquet'")
+            (mapped / "more.parquet").replace(mapped / "events.parquet")
         taxonomy = PROJECT / "examples" / name / "event_taxonomy.csv"
         # Unit tests bring their own rows: they say nothing of this data.
         ran = dbt(
@@ -215,8 +221,10 @@ ONLINE_RETAIL_VIEWS = """
 
 @pytest.fixture(scope="session")
 def online_retail(build) -> Built:
-    """Six months of invoices of a gift shop, as of their last day."""
-    return build("online_retail", "2011-05-31", ONLINE_RETAIL_VIEWS)
+    """Six months of invoices of a gift shop, as of their last day. The files name no category of a thing: the thing
+    itself stands in for it, so that there are many, and many of them bought equally often."""
+    product = "properties ->> 'stock_code' as item_category"
+    return build("online_retail", "2011-05-31", ONLINE_RETAIL_VIEWS, more_columns=product)
 
 
 def test_online_retail_raw_files_are_the_known_ones(online_retail):
@@ -346,6 +354,131 @@ def test_online_retail_rfm_scores(online_retail):
     assert differing(built, expected) == {}
 
 
+def test_online_retail_value_tiers(online_retail):
+    """By the share of the buyers who spent less, refunds taken off."""
+    expected = online_retail.raw_by_key(
+        f"""
+        with buyers as (
+            select customer, sum(quantity * price) as spent
+            from lines
+            where customer in (select customer from lines where {SALE}) and ({SALE} or invoice like 'C%')
+            group by customer
+        ),
+        placed as (
+            select us.customer, count(*) filter (where them.spent < us.spent) as below, count(*) as everybody
+            from buyers as us cross join buyers as them group by us.customer
+        )
+        select customer, 5 * below >= 4 * everybody, 5 * below >= 2 * everybody from placed
+        """
+    )
+    tiers = {
+        customer: "high" if among_the_top_fifth else "mid" if not_among_the_low else "low"
+        for customer, (among_the_top_fifth, not_among_the_low) in expected.items()
+    }
+    # 2,718 buyers: of equal sums there are few.
+    assert Counter(tiers.values()) == {"high": 543, "mid": 1087, "low": 1088}
+    assert differing(online_retail.by_key(flag_of("value_tier", "high", "mid", "low")), tiers) == {}
+
+
+def test_online_retail_money_at_risk(online_retail):
+    """The last purchase within a year, as all of them are, and none of the 30 days before the as-of date and itself: a
+    cancellation is no visit. Nobody is on a plan or a trial, and everybody has bought."""
+    last_sales = f"select customer, max(day) as last_day from lines where {SALE} group by customer"
+    expected = online_retail.raw_by_key(f"select customer, 1 from ({last_sales}) where $as_of - last_day >= 30")
+    assert 1000 < len(expected) < 2718
+    assert members(online_retail, "seg_monetization", "revenue_at_risk") ^ set(expected) == set()
+    others = "upgrade_ready or trial_converting or engaged_nonbuyer"
+    assert members(online_retail, "seg_monetization", others) == set()
+
+
+def test_online_retail_session_depth(online_retail):
+    """A visit is the lines of invoices that lie up to half an hour apart: minutes, where two invoices follow."""
+    expected = online_retail.raw_by_key(
+        f"""
+        with sales as (select distinct customer, invoiced_at, day from lines where {SALE}),
+        pauses as (
+            select *, invoiced_at - lag(invoiced_at) over (partition by customer order by invoiced_at) as pause
+            from sales
+        ),
+        minutes as (
+            select
+                customer,
+                -- No visit begins before the 28 days and ends in them: the shop is closed at night.
+                sum(case when pause <= interval 30 minute then epoch(pause) / 60 else 0 end)
+                / nullif(count(*) filter (where pause is null or pause > interval 30 minute), 0) as average
+            from pauses where $as_of - day < 28 group by customer
+        )
+        select
+            customer,
+            case
+                when average < 5 then 'short' when average < 30 then 'medium' when average >= 30 then 'long'
+                else 'no_sessions'
+            end
+        from (select distinct customer from sales) left join minutes using (customer)
+        """
+    )
+    sizes = Counter(expected.values())
+    assert sizes["short"] > 500 and sizes["medium"] > 3 and sizes["no_sessions"] > 1000
+    flags = flag_of("session_depth", "no_sessions", "short", "medium", "long")
+    assert differing(online_retail.by_key(flags), expected) == {}
+
+
+def test_online_retail_country_segments(online_retail):
+    """One value for each country of the files, `unknown` for the three that have no code: whoever has one country alone
+    tells which. The few with two are where they were seen last."""
+    of_raw = online_retail.raw_by_key(
+        f"""
+        select customer, arg_max(country, invoiced_at), count(distinct country)
+        from lines where customer in (select customer from lines where {SALE}) group by customer
+        """
+    )
+    built = online_retail.by_key("select user_id, segment from segments.seg_country")
+    assert built.keys() == of_raw.keys()
+    uncoded = ("Channel Islands", "European Community", "Unspecified")
+    codes: dict[str, set[str]] = {}
+    for user, (name, countries) in of_raw.items():
+        if countries == 1:
+            codes.setdefault(name, set()).add(built[user])
+    assert {name for name in codes if codes[name] == {"unknown"}} == {*uncoded} & {*codes}
+    assert all(len(segments) == 1 for segments in codes.values())
+    coded = [segment for name, (segment,) in codes.items() if name not in uncoded]
+    assert len(set(coded)) == len(coded) > 25
+    assert [*codes["United Kingdom"], *codes["EIRE"], *codes["Germany"]] == ["GB", "IE", "DE"]
+    several = {user for user, (_, countries) in of_raw.items() if countries > 1}
+    assert several and {user: {built[user]} for user in several} == {user: codes[of_raw[user][0]] for user in several}
+
+
+def test_online_retail_countries_of_few_are_folded(online_retail):
+    sizes = Counter(online_retail.by_key("select user_id, segment from segments.seg_country").values())
+    expected = Counter()
+    for segment, size in sizes.items():
+        expected["other" if size < 5 else segment] += size
+    assert expected["other"] > 10
+    daily = "select segment, members from marts.fct_segment_daily where segment_set = 'country'"
+    assert online_retail.by_key(daily) == expected
+
+
+def test_online_retail_shopping_interest(online_retail):
+    """What a customer bought most lines of; of equals what was bought last, then by name."""
+    expected = online_retail.raw_by_key(
+        f"""
+        with things as (
+            select customer, stock_code, count(*) as lines, max(invoiced_at) as last_at
+            from lines where {SALE} group by customer, stock_code
+        )
+        select customer, first(stock_code order by lines desc, last_at desc, stock_code) from things group by customer
+        """
+    )
+    assert len(set(expected.values())) > 500
+    built = online_retail.by_key("select user_id, segment from segments.seg_shopping_interest")
+    assert differing(built, expected) == {}
+
+
+def test_online_retail_without_views_there_is_no_taste(online_retail):
+    assert set(online_retail.rows("select segment from segments.seg_content_affinity")) == {("undecided",)}
+    assert set(online_retail.rows("select segment from segments.seg_search_interest")) == {("none",)}
+
+
 def test_online_retail_raw_lines_are_clean_rejected_or_duplicates(online_retail):
     raw = online_retail.raw.execute("select count(*) from lines").fetchone()[0]
     [(sent, rejected, usable, clean)] = online_retail.rows(
@@ -448,10 +581,20 @@ def ecom_at_the_end(build) -> Built:
 
 @pytest.fixture(scope="session")
 def ecom_a_month_before(build) -> Built:
-    """The same clicks as of a day a month before their last, so that there are later ones to leave out."""
+    """The same clicks as of a day a month before their last, so that there are later ones to leave out. The file names
+    neither a category nor what was searched for: the hour of the click stands in for the one, the three minutes for
+    the other, so that some are shared by many and some by few."""
     # Buildable: no test of a segment set that is not built here.
-    selection = ("--indirect-selection", "buildable", "--select", "+seg_cart", "+seg_support", "+seg_platform")
-    return build("ecom_clickstream", "2024-05-31", ECOM_VIEWS, *selection)
+    selection = ("--indirect-selection", "buildable", "--select", "+path:models/segments")
+    hour = "case when event_name <> 'search' then strftime(event_at, '%H h') end as item_category"
+    # As people type: some shout, and some leave spaces.
+    three_minutes = """
+        case when event_name = 'search' then
+            case when second(event_at) % 2 = 0 then '  Part  OF ' else 'part of' end || strftime(event_at, ' %H ')
+            || minute(event_at) // 3
+        end as search_query
+    """
+    return build("ecom_clickstream", "2024-05-31", ECOM_VIEWS, *selection, more_columns=f"{hour}, {three_minutes}")
 
 
 @pytest.fixture(params=["ecom_at_the_end", "ecom_a_month_before"])
@@ -463,6 +606,12 @@ def ecom(request) -> Built:
 def members(ecom: Built, model: str, flag: str) -> set[str]:
     """Who has the flag in a segment set."""
     return {row[0] for row in ecom.rows(f"select user_id from segments.{model} where {flag}")}
+
+
+def flag_of(name: str, *flags: str) -> str:
+    """A query for the one flag of an exclusive set that each user has; its name is no flag's for who has several."""
+    names = " || ".join(f"case when {flag} then '{flag}' else '' end" for flag in flags)
+    return f"select user_id, {names} from segments.seg_{name}"
 
 
 def chosen(ecom: Built, condition: str, per_user: str) -> set[str]:
@@ -679,6 +828,172 @@ def test_ecom_channel_and_device_are_those_of_the_file(ecom):
     )
     built = ecom.by_key("select user_id, channel, device_type from intermediate.int_user_metrics")
     assert differing(built, expected) == {}
+
+
+def test_ecom_session_depth(ecom):
+    expected = ecom.raw_by_key(
+        f"""
+        {SESSIONS},
+        averages as (
+            select user_id, avg(minutes) filter (where days_ago < 28) as average from sessions group by user_id
+        )
+        select
+            user_id,
+            case
+                when average is null then 'no_sessions'
+                when average < 5 then 'short'
+                when average < 30 then 'medium'
+                else 'long'
+            end
+        from averages
+        """
+    )
+    sizes = Counter(expected.values())
+    assert min(sizes[depth] for depth in ("no_sessions", "short", "medium")) > 10
+    flags = flag_of("session_depth", "no_sessions", "short", "medium", "long")
+    assert differing(ecom.by_key(flags), expected) == {}
+
+
+BUYING = f"""
+    select
+        user_id,
+        count(distinct day) filter (where days_ago < 28) as active_days,
+        min(days_ago) as last_active,
+        min(days_ago) filter (where event = 'purchase') as last_bought
+    from {KNOWN} group by user_id
+"""
+
+
+@pytest.mark.parametrize(
+    "flag, condition, sizes",
+    [
+        # How many there are at the end, and a month before. The file knows no plans.
+        ("engaged_nonbuyer", "active_days >= 7 and last_bought is null", (1, 0)),
+        ("revenue_at_risk", "last_bought < 365 and last_active >= 30", (72, 49)),
+        ("upgrade_ready", "false", (0, 0)),
+        ("trial_converting", "false", (0, 0)),
+    ],
+)
+def test_ecom_monetization_segments(ecom, flag, condition, sizes):
+    expected = chosen(ecom, condition, BUYING)
+    assert len(expected) == sizes[ecom.as_of == "2024-05-31"]
+    assert members(ecom, "seg_monetization", flag) ^ expected == set()
+
+
+@pytest.mark.parametrize(
+    "name, flag",
+    [
+        # No sign-up, no core action, no answer and no message is in the file.
+        ("journey", "aware"),
+        ("core_workflow", "not_started"),
+        ("attitude", "unsurveyed"),
+        ("prompt_response", "uncontacted"),
+    ],
+)
+def test_ecom_of_what_the_file_does_not_tell_everybody_has_none(ecom, name, flag):
+    everybody = set(ecom.raw_by_key(f"select user_id, 1 from {KNOWN} group by 1"))
+    assert members(ecom, f"seg_{name}", flag) ^ everybody == set()
+
+
+def test_ecom_nobody_is_pressed_without_messages(ecom):
+    assert members(ecom, "seg_contact_pressure", "over_contacted or do_not_disturb") == set()
+
+
+def test_ecom_channels_and_devices_are_segments_and_other_traits_are_not_known(ecom):
+    expected = ecom.raw_by_key(
+        f"select user_id, any_value(acquisition_channel), arg_max(platform, clicked_at) from {KNOWN} group by user_id"
+    )
+    for place, name in enumerate(("channel", "device")):
+        built = ecom.by_key(f"select user_id, segment from segments.seg_{name}")
+        assert differing(built, {user: traits[place] for user, traits in expected.items()}) == {}
+    for name in ("plan", "country", "language", "signup_cohort"):
+        assert set(ecom.rows(f"select segment from segments.seg_{name}")) == {("unknown",)}
+
+
+def test_ecom_without_a_category_nobody_has_an_interest(ecom_at_the_end):
+    assert set(ecom_at_the_end.rows("select segment from segments.seg_content_affinity")) == {("undecided",)}
+    for name in ("shopping_interest", "search_interest"):
+        assert set(ecom_at_the_end.rows(f"select segment from segments.seg_{name}")) == {("none",)}
+
+
+VIEWED = "('product_view', 'compare', 'review_page')"
+
+
+def test_ecom_content_affinity(ecom_a_month_before):
+    """The hour of most days, of those with three views; of equals the one viewed last, then by name."""
+    expected = ecom_a_month_before.raw_by_key(
+        f"""
+        with hours as (
+            select
+                user_id,
+                strftime(clicked_at, '%H h') as hour,
+                count(distinct day) as days,
+                max(clicked_at) as last_at,
+                count(*) >= 3 as is_enough
+            from {KNOWN} where days_ago < 90 and event in {VIEWED} group by user_id, hour
+        )
+        select
+            user_id,
+            coalesce(first(hour order by days desc, last_at desc, hour) filter (where is_enough), 'undecided')
+        from (select distinct user_id from {KNOWN}) left join hours using (user_id) group by user_id
+        """
+    )
+    sizes = Counter(expected.values())
+    assert len(sizes) > 15 and 100 < sizes["undecided"] < 500
+    built = ecom_a_month_before.by_key("select user_id, segment from segments.seg_content_affinity")
+    assert differing(built, expected) == {}
+
+
+def test_ecom_shopping_interest(ecom_a_month_before):
+    """The hour of most purchases, for who has none the one of most views; of equals the last, then by name."""
+    expected = ecom_a_month_before.raw_by_key(
+        f"""
+        with hours as (
+            select
+                user_id,
+                strftime(clicked_at, '%H h') as hour,
+                event = 'purchase' as is_bought,
+                count(*) as times,
+                max(clicked_at) as last_at
+            from {KNOWN} where days_ago < 365 and (event in {VIEWED} or event = 'purchase') group by all
+        )
+        select
+            user_id, coalesce(first(hour order by is_bought desc, times desc, last_at desc, hour), 'none')
+        from (select distinct user_id from {KNOWN}) left join hours using (user_id) group by user_id
+        """
+    )
+    assert len(set(expected.values())) > 15 and "none" in expected.values()
+    built = ecom_a_month_before.by_key("select user_id, segment from segments.seg_shopping_interest")
+    assert differing(built, expected) == {}
+
+
+def test_ecom_search_interest(ecom_a_month_before):
+    """The three minutes of most days among those that ten users searched in; of equals the last, then by name."""
+    expected = ecom_a_month_before.raw_by_key(
+        f"""
+        with terms as (
+            select
+                user_id,
+                'part of ' || strftime(clicked_at, '%H ') || minute(clicked_at) // 3 as term,
+                count(distinct day) as days,
+                max(clicked_at) as last_at
+            from {KNOWN} where days_ago < 90 and event = 'search' group by user_id, term
+        ),
+        counted as (select *, count(*) over (partition by term) >= 10 as is_shared from terms)
+        select
+            user_id,
+            coalesce(
+                first(term order by days desc, last_at desc, term) filter (where is_shared),
+                case when count(term) > 0 then 'other' else 'none' end
+            )
+        from (select distinct user_id from {KNOWN}) left join counted using (user_id) group by user_id
+        """
+    )
+    sizes = Counter(expected.values())
+    assert len(sizes) > 15 and sizes["none"] > 30 and sizes["other"] > 30
+    built = ecom_a_month_before.by_key("select user_id, segment from segments.seg_search_interest")
+    assert differing(built, expected) == {}
+
 
 
 # ---------------------------------------------------------------------------------------------------------------------
