@@ -1,5 +1,5 @@
-"""Funnels: each rule at its boundary with numbers counted by hand, all attempts tried by plain Python on made-up events,
-and the sample user by user. The SQL is the project's own, as dbt compiles it.
+"""Funnels: each rule at its boundary with numbers counted by hand, all attempts tried by plain Python on made-up
+events, and the sample user by user. The SQL is the project's own, as dbt compiles it.
 
 The examples are the same on every run; HYPOTHESIS_PROFILE=explore tries others, and more of them.
 """

@@ -47,7 +47,7 @@ MARTS = (
     "fct_segment_membership",
     "fct_segment_overlap",
     "fct_segment_profile",
-    # What fct_retention counts, before it looks at the history; with it comes int_key_events, of which funnels are made.
+    # What fct_retention counts, before it looks at the history. With it comes int_key_events, of which are funnels.
     "int_retention_periods",
 )
 
