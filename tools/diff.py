@@ -5,7 +5,8 @@
 Two warehouses are built in target/diff from the same raw data: `base`, the project as it was where this branch left
 BASE, and `head`, the working tree as it lies on disk, committed or not. Head starts as a copy of base, and only the
 models that the change can affect are built into it. What differs is printed as Markdown and written to
-target/segment_diff.md. RAW_DATA, TAXONOMY, RETENTION_REPORTS, FUNNELS and AS_OF count as for `make run`; no other warehouse is opened.
+target/segment_diff.md. RAW_DATA, TAXONOMY, RETENTION_REPORTS, FUNNELS and AS_OF count as for `make run`; no other
+warehouse is opened.
 
 A failure is one line a cause, and exit code 1. That users move is no failure.
 """

@@ -1,8 +1,9 @@
 """A dbt-duckdb plugin: shows the files of a folder as the tables of schema `raw`.
 
 The folder is `RAW_DATA` (default: the sample in seeds/sample), the taxonomy `TAXONOMY` (default:
-seeds/event_taxonomy.csv), the reports `RETENTION_REPORTS` and the funnels `FUNNELS` (as well in seeds/). dbt-duckdb calls `Plugin.configure_connection` once when it opens the warehouse, so that
-`dbt build` and every other command see the same tables, however they were started.
+seeds/event_taxonomy.csv), what the marts are asked for `RETENTION_REPORTS` and `FUNNELS` (of the same names in seeds/).
+dbt-duckdb calls `Plugin.configure_connection` once when it opens the warehouse, so that `dbt build` and every other
+command see the same tables, however they were started.
 
 Parquet becomes a view, read in place and narrowly; CSV and JSON become tables, parsed once, and again only when a file
 changed: of the events that one file alone (raw_arrivals.py remembers which files were read). Everything is checked

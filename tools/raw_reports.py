@@ -60,7 +60,9 @@ def check_retention_reports(conn: duckdb.DuckDBPyConnection, item: Input) -> Non
         for column in ("start_event", "return_event"):
             if row[column] == "any_event":
                 raise bad(
-                    item, f"gives report {name!r} the {column} 'any_event'", "use a type, a name of an event, or activity"
+                    item,
+                    f"gives report {name!r} the {column} 'any_event'",
+                    "use a type, a name of an event, or activity",
                 )
         if (whole_number(row["min_occurrences"]) or 0) < 1:
             raise bad(

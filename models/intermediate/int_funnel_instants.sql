@@ -139,7 +139,11 @@ claims as (
         claiming.event = words.event
         or exists (
             select 1 from kinds
-            where claiming.event = kinds.event_name and words.event = kinds.event_type
+            where
+                claiming.event = kinds.event_name
+                and words.event = kinds.event_type
+                -- A name that is also the word of a type stands for the type.
+                and not {{ is_event_type('claiming.event') }}
         )
 
 ),

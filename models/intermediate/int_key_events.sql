@@ -25,18 +25,24 @@ names as (
 
 ),
 
+-- First those of changed days, so that no other file is read.
 events as (
 
     select * from {{ ref('int_events') }}
-    where
-        (
-            event_type in (select types.event_type from types)
-            or event_name in (select names.event_name from names)
-        )
     {%- if is_incremental() %}
-        and event_date in (select changed_days.event_date from {{ ref('int_changed_days') }} as changed_days)
+    where
+        event_date in (select changed_days.event_date from {{ ref('int_changed_days') }} as changed_days)
         and source_file in (select changed_files.source_file from {{ ref('int_changed_files') }} as changed_files)
-        {%- endif %}
+    {%- endif %}
+
+),
+
+key_events as (
+
+    select * from events
+    where
+        event_type in (select types.event_type from types)
+        or event_name in (select names.event_name from names)
 
 ),
 
@@ -48,7 +54,7 @@ final as (
         event_at,
         event_name,
         event_type
-    from events
+    from key_events
 
 )
 

@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+import diff as diff_tool
 import diff_markdown
 import duckdb
 import pytest
@@ -289,6 +290,26 @@ def test_a_metric_and_an_event_name_move_members_of_sets_that_nobody_edited(bran
 
 
 # What goes wrong
+
+
+def test_reports_and_funnels_are_definitions_of_each_side(project, tmp_path, monkeypatch):
+    for name in ("TAXONOMY", "RETENTION_REPORTS", "FUNNELS"):
+        monkeypatch.delenv(name, raising=False)
+    shutil.copytree(project / "seeds", tmp_path / "seeds")
+    shutil.copytree(project / "tools", tmp_path / "tools")
+    base = diff_tool.Side("base", tmp_path, tmp_path / "target")
+    head = diff_tool.Side("head", project, tmp_path / "target")
+    assert diff_tool.changed_sources(base, head) == set()
+    (tmp_path / "seeds" / "funnels.csv").write_text("funnel,step,event,window_seconds\n")
+    assert diff_tool.changed_sources(base, head) == {"funnels"}
+    (tmp_path / "seeds" / "retention_reports.csv").write_text("report\n")
+    assert diff_tool.changed_sources(base, head) == {"funnels", "retention_reports"}
+    seeds = {name: Path(diff_tool.environment_of(base)[name]).parent for name in ("TAXONOMY", "FUNNELS")}
+    assert set(seeds.values()) == {tmp_path / "seeds"}
+    # A file of the person's own is the same on both sides.
+    monkeypatch.setenv("FUNNELS", str(tmp_path / "seeds" / "funnels.csv"))
+    monkeypatch.setenv("RETENTION_REPORTS", str(tmp_path / "seeds" / "retention_reports.csv"))
+    assert diff_tool.changed_sources(base, head) == set()
 
 
 def test_a_base_that_git_does_not_know(branch, clean_env):

@@ -47,8 +47,7 @@ MARTS = (
     "fct_segment_membership",
     "fct_segment_overlap",
     "fct_segment_profile",
-    "fct_funnel",
-    # What fct_retention counts, before it looks at the history.
+    # What fct_retention counts, before it looks at the history. With it comes int_key_events, of which are funnels.
     "int_retention_periods",
 )
 

@@ -1,5 +1,5 @@
-"""Key moments: each counted by hand at its boundaries, days against plain Python that looks at every day, the segment at
-the time. The SQL is the project's own, as dbt compiles it.
+"""Key moments: each counted by hand at its boundaries, days against plain Python that looks at every day, the segment
+at the time. The SQL is the project's own, as dbt compiles it.
 
 The examples are the same on every run; HYPOTHESIS_PROFILE=explore tries others, and more of them.
 """
@@ -322,7 +322,7 @@ def expected_days(active: set[date], cooked: set[date], as_of: date) -> dict[str
         if weeks >= 3:
             found.setdefault("habit", day)
         if day in active:
-            if len([other for other in active if other <= day and (other.year, other.month) == (day.year, day.month)]) == 4:
+            if sum(day.replace(day=1) <= other <= day for other in active) == 4:
                 found.setdefault("monthly_activity_threshold", day)
             if before and (day - before).days >= 30:
                 found["came_back"] = day

@@ -40,7 +40,11 @@ repeatable = hypothesis.settings(
     database=None,
     deadline=None,
     max_examples=36,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
+    suppress_health_check=[
+        hypothesis.HealthCheck.too_slow,
+        hypothesis.HealthCheck.data_too_large,
+        hypothesis.HealthCheck.large_base_example,
+    ],
 )
 hypothesis.settings.register_profile("repeatable", repeatable)
 hypothesis.settings.register_profile("explore", repeatable, derandomize=False, max_examples=500)

@@ -54,7 +54,10 @@ REPORTS = {
     "half a time": ("r,day,login,login,first_time,on,1.5", ["min_occurrences '1.5'"]),
     "no number": ("r,day,login,login,first_time,on,twice", ["min_occurrences 'twice'"]),
     "twice": (f"{GOOD_REPORT}\n{GOOD_REPORT}", ["has the report 'weekly' 2 times", "keep one line a report"]),
-    "no event": (f"{GOOD_REPORT}\nr,day,,login,first_time,on,1", ["gives report 'r' no start_event", "fill in every column"]),
+    "no event": (
+        f"{GOOD_REPORT}\nr,day,,login,first_time,on,1",
+        ["gives report 'r' no start_event", "fill in every column"],
+    ),
     "no name": (f"{GOOD_REPORT}\n,day,login,login,first_time,on,1", ["gives a row no report"]),
     "any event": ("r,day,login,any_event,first_time,on,1", ["the return_event 'any_event'", "or activity"]),
 }
@@ -73,7 +76,10 @@ FUNNELS = {
 }
 
 
-@pytest.mark.parametrize("case", [*(f"reports: {name}" for name in REPORTS), *(f"funnels: {name}" for name in FUNNELS)])
+CASES = [*(f"reports: {name}" for name in REPORTS), *(f"funnels: {name}" for name in FUNNELS)]
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_what_cannot_is_one_line_and_replaces_nothing(asked, folder, conn, case):
     asked()
     kind, name = case.split(": ")

@@ -37,7 +37,11 @@ class Retention:
         self.warehouse = warehouse
 
     def build(
-        self, events: list[tuple[str, str, str]], as_of: str, reports: list[tuple], history: tuple[list, list] = ([], [])
+        self,
+        events: list[tuple[str, str, str]],
+        as_of: str,
+        reports: list[tuple],
+        history: tuple[list, list] = ([], []),
     ) -> dict[tuple, dict[int, tuple[int, int]]]:
         """What comes of events (who, what, when) and reports: for each report, set, segment and cohort the users of the
         cohort and who came back of them, by offset. `history`: the stays, and the evaluated days."""
@@ -112,8 +116,8 @@ def test_weeks_of_activity_counted_by_hand(retention):
         ("r", "all", "all", "2024-06-03"): [(2, 2), (2, 1), (2, 0), (2, 1)],
         ("r", "all", "all", "2024-06-10"): [(1, 1), (1, 1), (1, 0)],
     }
-    over = "select period_offset, is_period_complete from marts.fct_retention where cohort_start = '2024-06-03' order by 1"
-    assert retention.warehouse.rows(over) == [(0, True), (1, True), (2, True), (3, False)]
+    over = "select period_offset, is_period_complete from marts.fct_retention where cohort_start = '2024-06-03'"
+    assert sorted(retention.warehouse.rows(over)) == [(0, True), (1, True), (2, True), (3, False)]
 
 
 @pytest.mark.parametrize(("as_of", "weeks", "is_over"), [("2024-06-29", 4, False), ("2024-06-30", 4, True)])
