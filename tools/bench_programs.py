@@ -190,7 +190,7 @@ def show_costs(title: str, costs: dict[str, tuple[Cost, Cost]], reference: str, 
     """Prints one line a program: what it took less its start-up, and how many times the one called `reference` that is,
     under the heading `times`; nothing there where that one did not run."""
     table = Table(title=title)
-    table.add_column("program")
+    table.add_column("program", no_wrap=True)
     for heading in ("seconds", times, "CPU seconds", times, "start-up", "peak memory"):
         table.add_column(heading, justify="right")
     for name, (start, whole) in costs.items():
