@@ -250,8 +250,8 @@ from deeds_of_person;
 create temp table texts as
 select word, any_value(text) as text from words group by word;
 
--- Of everybody's categories and terms the one that leads: weight, last time and word (of equals the first has the largest
--- number) packed into one number, of which the greatest is taken.
+-- Of everybody's categories and terms the one that leads: weight, last time and word (of equals the first has the
+-- largest number) packed into one number, of which the greatest is taken.
 create temp table categories as
 select
     person_key,
@@ -629,7 +629,8 @@ with segments as (
         case when plan = 'free' and active_days_28d >= 14 then 'upgrade_ready' end as upgrade,
         case when plan = 'trial' and core_action_days_28d >= 3 then 'trial_converting' end as trial,
         case when active_days_28d >= 7 and purchase_days_lifetime = 0 then 'engaged_nonbuyer' end as nonbuyer,
-        case when days_since_last_purchase < 365 and days_since_last_active >= 30 then 'revenue_at_risk' end as at_risk,
+        case when days_since_last_purchase < 365 and days_since_last_active >= 30 then 'revenue_at_risk' end
+            as at_risk,
         case
             when messages_sent_28d = 0 then 'uncontacted'
             when 2 * messages_opened_28d >= messages_sent_28d then 'responsive'
@@ -660,15 +661,15 @@ with segments as (
         coalesce(signed_up_month, 'unknown') as signup_cohort
     from int_user_metrics
 ),
--- One column a row has a value: that of an attribute set which fewer than five people have.
+-- Values of attribute sets that fewer than five people have; in each row one column is one, the others are null.
 small as (
     select
-        geography_device, content_affinity, shopping_interest, search_interest, plan, channel, language, country, device,
-        signup_cohort
+        geography_device, content_affinity, shopping_interest, search_interest, plan, channel, language, country,
+        device, signup_cohort
     from segments
     group by grouping sets (
-        geography_device, content_affinity, shopping_interest, search_interest, plan, channel, language, country, device,
-        signup_cohort
+        geography_device, content_affinity, shopping_interest, search_interest, plan, channel, language, country,
+        device, signup_cohort
     )
     having count(*) < 5
 ),
@@ -678,16 +679,21 @@ folded as (
             geography_device, content_affinity, shopping_interest, search_interest, plan, channel, language, country,
             device, signup_cohort
         ),
-        case when geography_device in (select small.geography_device from small where small.geography_device is not null) then 'other' else geography_device end as geography_device,
-        case when content_affinity in (select small.content_affinity from small where small.content_affinity is not null) then 'other' else content_affinity end as content_affinity,
-        case when shopping_interest in (select small.shopping_interest from small where small.shopping_interest is not null) then 'other' else shopping_interest end as shopping_interest,
-        case when search_interest in (select small.search_interest from small where small.search_interest is not null) then 'other' else search_interest end as search_interest,
-        case when plan in (select small.plan from small where small.plan is not null) then 'other' else plan end as plan,
-        case when channel in (select small.channel from small where small.channel is not null) then 'other' else channel end as channel,
-        case when language in (select small.language from small where small.language is not null) then 'other' else language end as language,
-        case when country in (select small.country from small where small.country is not null) then 'other' else country end as country,
-        case when device in (select small.device from small where small.device is not null) then 'other' else device end as device,
-        case when signup_cohort in (select small.signup_cohort from small where small.signup_cohort is not null) then 'other' else signup_cohort end as signup_cohort
+        case when geography_device in (select geography_device from small) then 'other' else geography_device end
+            as geography_device,
+        case when content_affinity in (select content_affinity from small) then 'other' else content_affinity end
+            as content_affinity,
+        case when shopping_interest in (select shopping_interest from small) then 'other' else shopping_interest end
+            as shopping_interest,
+        case when search_interest in (select search_interest from small) then 'other' else search_interest end
+            as search_interest,
+        case when plan in (select plan from small) then 'other' else plan end as plan,
+        case when channel in (select channel from small) then 'other' else channel end as channel,
+        case when language in (select language from small) then 'other' else language end as language,
+        case when country in (select country from small) then 'other' else country end as country,
+        case when device in (select device from small) then 'other' else device end as device,
+        case when signup_cohort in (select signup_cohort from small) then 'other' else signup_cohort end
+            as signup_cohort
     from segments
 )
 select

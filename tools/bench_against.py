@@ -35,7 +35,7 @@ HERE = "this checkout"
 
 
 def against(revision: str, events: int, runs: int, folder: Path) -> int:
-    """Measures and prints both builds; gives the exit code. Raises Failed, also for a revision that there is none of."""
+    """Measures and prints both builds; gives the exit code. Raises Failed, also where there is no such revision."""
     commit = commit_of(revision)
     data, one_event = data_of(events, folder), data_of(1, folder)
     with checked_out(commit, folder / "against" / "checkout") as other:

@@ -40,8 +40,8 @@ class Cost:
 
 @dataclass(frozen=True)
 class Program:
-    """Something that makes the metrics: its name and the command for a folder of data, run in `folder`. `result` is what
-    it writes; it is not there when the program starts, or is a copy of `starts_from`."""
+    """Something that makes the metrics: its name and the command for a folder of data, run in `folder`. `result` is
+    what it writes; it is not there when the program starts, or is a copy of `starts_from`."""
 
     name: str
     command: list[str]
