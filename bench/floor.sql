@@ -13,10 +13,18 @@
 --   leaving out   by place in the file 0.3 · `not in` on hash(event_id) 0.8 · `not exists` on it 3.2
 --   half_hours    counts packed into one sum 3.1 · a filtered count each 4.6 · rare events in a pass of their own 4.2 ·
 --                 a narrow copy of the events to group from, 2.6 before it is grouped at all
+--   deeds         (CPU seconds, 1 million events) 0.5 · where DuckDB chooses which side of a join to hash, and types of
+--                 events are text 1.1
 --   person rows   narrow copy 0.5 · all columns 1.2
 --   sessions      this window 0.8 · rows merged by half hour, joined to the half hour before, 0.9
 --   memberships   unnest 0.95 · union all of eleven selects 1.3
 -- Not used: uncompressed tables (0.5 less for the memberships), as no warehouse would keep them.
+
+-- What `deeds` below are made of.
+create temp type deed as enum (
+    'content_view', 'purchase', 'search', 'core_action', 'core_start', 'message_sent', 'message_opened', 'referral',
+    'sign_up', 'unsubscribe'
+);
 
 -- What each event_name counts for. Six counts of 20 bits are packed into one number, so that one sum counts them all.
 create temp table kinds as
@@ -40,7 +48,9 @@ select
     + ((event_type = 'support_contact')::hugeint << 40)
     + ((event_type = 'support_view')::hugeint << 60)
     + ((event_type = 'error')::hugeint << 80)
-    + ((event_type = 'search')::hugeint << 100) as counts
+    + ((event_type = 'search')::hugeint << 100) as counts,
+    try_cast(event_type as deed) as deed,
+    event_type in ('content_view', 'purchase', 'search') as has_word
 from listed;
 
 -- Rows that do not count, by their place in the files: of those with one event_id on one day all but the first
@@ -133,6 +143,158 @@ from (
 )
 inner join users using (user_key)
 group by device_key;
+
+-- Categories and search terms as numbers that sort as their texts do. Texts are normalised here, each once.
+create temp table words as
+select raw_key, text, dense_rank() over (order by text)::integer as word
+from (
+    select
+        xor(hash(search_query), 1) as raw_key,
+        nullif(lower(trim(regexp_replace(search_query, '\s+', ' ', 'g'))), '') as text
+    from (select distinct search_query from read_parquet(getvariable('events')))
+    union all
+    select hash(item_category), nullif(item_category, '')
+    from (select distinct item_category from read_parquet(getvariable('events')))
+)
+where text is not null;
+
+-- What only some events do, and half an hour cannot hold: how often each person did it in each window, four counts of
+-- 32 bits in one number; on which of the last 90 days, a bit each; first and last. `word` tells what was viewed, bought
+-- or searched for, and of a core action the day, so that rows of it are days.
+-- The small side of each join stands on the right, and is the one to be hashed: DuckDB expects fewer events than come.
+set disabled_optimizers = 'build_side_probe_side';
+create temp table deeds as
+select
+    person_key,
+    deed,
+    word,
+    sum(windows) as windows,
+    bit_or(day_bit) as days_90d,
+    max(event_at) as last_event_at,
+    max(days_ago) as first_days_ago
+from (
+    select
+        coalesce(
+            case when events.user_id <> '' then hash(events.user_id) end,
+            owners.user_key,
+            xor(hash(events.anonymous_id), 6148914691236517205::ubigint)
+        ) as person_key,
+        kinds.deed,
+        case when kinds.deed = 'core_action' then days_ago else words.word end as word,
+        case
+            when days_ago < 7 then 1 + (1::hugeint << 32) + (1::hugeint << 64) + (1::hugeint << 96)
+            when days_ago < 28 then 1 + (1::hugeint << 32) + (1::hugeint << 64)
+            when days_ago < 90 then 1 + (1::hugeint << 32)
+            else 1
+        end as windows,
+        case when days_ago < 90 then 1::hugeint << days_ago end as day_bit,
+        events.event_at,
+        days_ago
+    from (
+        select *, (getvariable('as_of_date') - event_at::date)::integer as days_ago
+        from read_parquet(getvariable('events'), file_row_number = true)
+        where
+            event_at < getvariable('as_of_date') + 1
+            and epoch_us(event_at) <= epoch_us(received_at) + 86400000000
+            and file_index * 1000000000::bigint + file_row_number not in (select place from repeats)
+    ) as events
+    inner join kinds on events.event_name = kinds.event_name
+    left join words
+        on
+            case
+                when kinds.deed = 'search' then xor(hash(search_query), 1)
+                when kinds.has_word then hash(item_category)
+            end = words.raw_key
+    left join owners on hash(events.anonymous_id) = owners.device_key
+    where kinds.deed is not null and (not kinds.has_word or (words.word is not null and days_ago < 365))
+)
+group by person_key, deed, word;
+
+create temp table habits as
+with deeds_of_person as (
+    select
+        person_key,
+        bit_or(days_90d) filter (deed = 'core_action') as core_action_days,
+        count(*) filter (deed = 'core_action') as core_action_days_lifetime,
+        any_value(windows) filter (deed = 'core_start') as core_starts,
+        any_value(windows) filter (deed = 'referral') as referrals,
+        any_value(windows) filter (deed = 'message_sent') as messages_sent,
+        any_value(windows) filter (deed = 'message_opened') as messages_opened,
+        any_value(first_days_ago) filter (deed = 'sign_up') as days_since_signed_up,
+        any_value(last_event_at) filter (deed = 'sign_up') as last_sign_up_at,
+        any_value(last_event_at) filter (deed = 'unsubscribe') as last_unsubscribe_at
+    from deeds
+    where deed not in ('content_view', 'purchase', 'search')
+    group by person_key
+)
+select
+    person_key,
+    (core_starts >> 64 & 4294967295)::integer as core_starts_28d,
+    bit_count(core_action_days & 268435455)::integer as core_action_days_28d,
+    (core_action_days & 127 > 0)::integer
+    + (core_action_days & 16256 > 0)::integer
+    + (core_action_days & 2080768 > 0)::integer
+    + (core_action_days & 266338304 > 0)::integer as core_action_weeks_28d,
+    core_action_days_lifetime,
+    (referrals & 4294967295)::integer as referrals_lifetime,
+    (messages_sent >> 96)::integer as messages_sent_7d,
+    (messages_sent >> 64 & 4294967295)::integer as messages_sent_28d,
+    (messages_opened >> 64 & 4294967295)::integer as messages_opened_28d,
+    days_since_signed_up,
+    case
+        when last_sign_up_at > last_unsubscribe_at then null
+        else (getvariable('as_of_date') - last_unsubscribe_at::date)::integer
+    end as days_since_unsubscribed
+from deeds_of_person;
+
+create temp table texts as
+select word, any_value(text) as text from words group by word;
+
+-- Of everybody's categories and terms the one that leads: weight, last time and word (of equals the first has the
+-- largest number) packed into one number, of which the greatest is taken.
+create temp table categories as
+select
+    person_key,
+    viewed_90d.text as top_viewed_category_90d,
+    viewed_365d.text as top_viewed_category_365d,
+    bought_365d.text as top_bought_category_365d
+from (
+    select
+        person_key,
+        max((bit_count(days_90d)::hugeint << 84) + when_and_what)
+            filter (deed = 'content_view' and (windows >> 32 & 4294967295) >= 3) as viewed_90d,
+        max(((windows & 4294967295) << 84) + when_and_what) filter (deed = 'content_view') as viewed_365d,
+        max(((windows & 4294967295) << 84) + when_and_what) filter (deed = 'purchase') as bought_365d
+    from (
+        select *, (epoch_us(last_event_at)::hugeint << 32) + 4294967295 - word as when_and_what
+        from deeds
+        where deed in ('content_view', 'purchase')
+    )
+    group by person_key
+) as leaders
+left join texts as viewed_90d on (4294967295 - (leaders.viewed_90d & 4294967295))::integer = viewed_90d.word
+left join texts as viewed_365d on (4294967295 - (leaders.viewed_365d & 4294967295))::integer = viewed_365d.word
+left join texts as bought_365d on (4294967295 - (leaders.bought_365d & 4294967295))::integer = bought_365d.word;
+
+-- A term counts from ten people on, and stands behind all that count until then.
+create temp table terms as
+select person_key, case when leader >> 84 > 0 then texts.text else 'other' end as top_search_term_90d
+from (
+    select
+        person_key,
+        max(
+            (case when shared.word is null then 0 else bit_count(days_90d) end::hugeint << 84)
+            + (epoch_us(last_event_at)::hugeint << 32) + 4294967295 - deeds.word
+        ) as leader
+    from deeds
+    left join (
+        select word from deeds where deed = 'search' and days_90d is not null group by word having count(*) >= 10
+    ) as shared on deeds.word = shared.word
+    where deed = 'search' and days_90d is not null
+    group by person_key
+)
+inner join texts on (4294967295 - (leader & 4294967295))::integer = texts.word;
+reset disabled_optimizers;
 
 create temp view whole_person_half_hours as
 select
@@ -361,6 +523,21 @@ select
     coalesce(recent.searches_28d, 0)::integer as searches_28d,
     null::integer as last_nps_score,
     null::integer as days_since_last_nps,
+    coalesce(habits.core_starts_28d, 0)::integer as core_starts_28d,
+    coalesce(habits.core_action_days_28d, 0)::integer as core_action_days_28d,
+    coalesce(habits.core_action_weeks_28d, 0)::integer as core_action_weeks_28d,
+    coalesce(habits.core_action_days_lifetime, 0)::integer as core_action_days_lifetime,
+    coalesce(habits.referrals_lifetime, 0)::integer as referrals_lifetime,
+    coalesce(habits.messages_sent_7d, 0)::integer as messages_sent_7d,
+    coalesce(habits.messages_sent_28d, 0)::integer as messages_sent_28d,
+    coalesce(habits.messages_opened_28d, 0)::integer as messages_opened_28d,
+    habits.days_since_unsubscribed,
+    habits.days_since_signed_up,
+    strftime(getvariable('as_of_date') - habits.days_since_signed_up, '%Y-%m') as signed_up_month,
+    categories.top_viewed_category_90d,
+    categories.top_viewed_category_365d,
+    categories.top_bought_category_365d,
+    terms.top_search_term_90d,
     null::varchar as plan,
     seen.country,
     seen.language,
@@ -372,6 +549,9 @@ inner join seen using (person_key)
 left join recent using (person_key)
 left join shop using (person_key)
 left join buyers using (person_key)
+left join habits using (person_key)
+left join categories using (person_key)
+left join terms using (person_key)
 left join users on active.person_key = users.user_key
 left join devices on xor(active.person_key, 6148914691236517205::ubigint) = devices.device_key;
 
@@ -427,11 +607,94 @@ with segments as (
             when desktop_active_days_90d >= 4 * mobile_active_days_90d then 'desktop_first'
             else 'multi_platform'
         end as platform,
-        coalesce(country, 'unknown') || ' / ' || coalesce(device_type, 'unknown') as geography_device
+        case
+            when core_action_days_lifetime = 0 and days_since_signed_up is null then 'aware'
+            when core_action_days_lifetime = 0 then 'signed_up'
+            when core_action_days_lifetime <= 2 then 'activated'
+            when last_nps_score >= 9 or referrals_lifetime > 0 then 'advocate'
+            else 'adopted'
+        end as journey,
+        case
+            when core_action_weeks_28d >= 3 then 'completer'
+            when core_action_weeks_28d >= 1 then 'occasional_completer'
+            when core_starts_28d > 0 then 'stuck'
+            else 'not_started'
+        end as core_workflow,
+        case
+            when days_since_last_nps >= 180 or days_since_last_nps is null then 'unsurveyed'
+            when last_nps_score >= 9 then 'promoter'
+            when last_nps_score >= 7 then 'passive'
+            else 'detractor'
+        end as attitude,
+        case when plan = 'free' and active_days_28d >= 14 then 'upgrade_ready' end as upgrade,
+        case when plan = 'trial' and core_action_days_28d >= 3 then 'trial_converting' end as trial,
+        case when active_days_28d >= 7 and purchase_days_lifetime = 0 then 'engaged_nonbuyer' end as nonbuyer,
+        case when days_since_last_purchase < 365 and days_since_last_active >= 30 then 'revenue_at_risk' end
+            as at_risk,
+        case
+            when messages_sent_28d = 0 then 'uncontacted'
+            when 2 * messages_opened_28d >= messages_sent_28d then 'responsive'
+            when messages_sent_28d >= 3 and messages_opened_28d = 0 then 'unresponsive'
+            else 'lukewarm'
+        end as prompt_response,
+        case when messages_sent_7d >= 5 then 'over_contacted' end as over_contacted,
+        case
+            when (messages_sent_28d >= 3 and messages_opened_28d = 0) or days_since_unsubscribed is not null
+                then 'do_not_disturb'
+        end as do_not_disturb,
+        case
+            when sessions_28d = 0 then 'no_sessions'
+            when avg_session_minutes_28d < 5 then 'short'
+            when avg_session_minutes_28d < 30 then 'medium'
+            else 'long'
+        end as session_depth,
+        case when m_score = 5 then 'high' when m_score >= 3 then 'mid' when m_score >= 1 then 'low' end as value_tier,
+        coalesce(country, 'unknown') || ' / ' || coalesce(device_type, 'unknown') as geography_device,
+        coalesce(top_viewed_category_90d, 'undecided') as content_affinity,
+        coalesce(top_bought_category_365d, top_viewed_category_365d, 'none') as shopping_interest,
+        coalesce(top_search_term_90d, 'none') as search_interest,
+        coalesce(plan, 'unknown') as plan,
+        coalesce(channel, 'unknown') as channel,
+        coalesce(language, 'unknown') as language,
+        coalesce(country, 'unknown') as country,
+        coalesce(device_type, 'unknown') as device,
+        coalesce(signed_up_month, 'unknown') as signup_cohort
     from int_user_metrics
 ),
+-- Values of attribute sets that fewer than five people have; in each row one column is one, the others are null.
 small as (
-    select geography_device from segments group by geography_device having count(*) < 5
+    select
+        geography_device, content_affinity, shopping_interest, search_interest, plan, channel, language, country,
+        device, signup_cohort
+    from segments
+    group by grouping sets (
+        geography_device, content_affinity, shopping_interest, search_interest, plan, channel, language, country,
+        device, signup_cohort
+    )
+    having count(*) < 5
+),
+folded as (
+    select
+        * exclude (
+            geography_device, content_affinity, shopping_interest, search_interest, plan, channel, language, country,
+            device, signup_cohort
+        ),
+        case when geography_device in (select geography_device from small) then 'other' else geography_device end
+            as geography_device,
+        case when content_affinity in (select content_affinity from small) then 'other' else content_affinity end
+            as content_affinity,
+        case when shopping_interest in (select shopping_interest from small) then 'other' else shopping_interest end
+            as shopping_interest,
+        case when search_interest in (select search_interest from small) then 'other' else search_interest end
+            as search_interest,
+        case when plan in (select plan from small) then 'other' else plan end as plan,
+        case when channel in (select channel from small) then 'other' else channel end as channel,
+        case when language in (select language from small) then 'other' else language end as language,
+        case when country in (select country from small) then 'other' else country end as country,
+        case when device in (select device from small) then 'other' else device end as device,
+        case when signup_cohort in (select signup_cohort from small) then 'other' else signup_cohort end
+            as signup_cohort
+    from segments
 )
 select
     getvariable('as_of_date') as as_of_date,
@@ -444,12 +707,18 @@ from (
         user_id,
         unnest([
             'lifecycle', 'engagement', 'purchase_frequency', 'rfm', 'cart', 'cart', 'support', 'support', 'support',
-            'platform', 'geography_device'
+            'journey', 'core_workflow', 'attitude', 'monetization', 'monetization', 'monetization', 'monetization',
+            'prompt_response', 'contact_pressure', 'contact_pressure', 'platform', 'geography_device', 'session_depth',
+            'content_affinity', 'shopping_interest', 'search_interest', 'value_tier', 'plan', 'channel', 'language',
+            'country', 'device', 'signup_cohort'
         ]) as segment_set,
         unnest([
-            lifecycle, engagement, purchase_frequency, rfm, cart, checkout, support, trouble, silent, platform,
-            case when geography_device in (select geography_device from small) then 'other' else geography_device end
+            lifecycle, engagement, purchase_frequency, rfm, cart, checkout, support, trouble, silent,
+            journey, core_workflow, attitude, upgrade, trial, nonbuyer, at_risk,
+            prompt_response, over_contacted, do_not_disturb, platform, geography_device, session_depth,
+            content_affinity, shopping_interest, search_interest, value_tier, plan, channel, language,
+            country, device, signup_cohort
         ]) as segment
-    from segments
+    from folded
 )
 where segment is not null;

@@ -17,9 +17,11 @@ import pandas as pd
 TAXONOMY = Path(__file__).resolve().parent.parent / "seeds" / "event_taxonomy.csv"
 COLUMNS = [
     "event_id", "event_name", "event_at", "received_at", "user_id", "anonymous_id", "device_type", "country",
-    "language", "channel", "revenue",
+    "language", "channel", "revenue", "item_category", "search_query",
 ]  # fmt: skip
 DAY = pd.Timedelta(days=1)
+# A search term counts where so many people used it.
+SHARED_BY = 10
 
 
 def read_events(folder: Path, as_of: pd.Timestamp) -> pd.DataFrame:
@@ -143,18 +145,87 @@ def purchase_metrics(events: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
 
 
 def count_metrics(events: pd.DataFrame) -> pd.DataFrame:
-    """How often in the last 28 days."""
-    recent = events[events.days_ago < 28]
+    """How often in a window of days."""
     counted = {
-        "support_contacts_28d": "support_contact",
-        "support_views_28d": "support_view",
-        "errors_28d": "error",
-        "searches_28d": "search",
+        "support_contacts_28d": ("support_contact", 28),
+        "support_views_28d": ("support_view", 28),
+        "errors_28d": ("error", 28),
+        "searches_28d": ("search", 28),
+        "core_starts_28d": ("core_start", 28),
+        "messages_sent_7d": ("message_sent", 7),
+        "messages_sent_28d": ("message_sent", 28),
+        "messages_opened_28d": ("message_opened", 28),
+        "referrals_lifetime": ("referral", np.inf),
     }
     return pd.DataFrame(
         {
-            name: recent[recent.event_type == event_type].groupby("person", observed=True).size()
-            for name, event_type in counted.items()
+            name: events[(events.event_type == event_type) & (events.days_ago < window)]
+            .groupby("person", observed=True)
+            .size()
+            for name, (event_type, window) in counted.items()
+        }
+    )
+
+
+def core_metrics(events: pd.DataFrame) -> pd.DataFrame:
+    """On how many days, and in how many of the last four weeks, the core action was done."""
+    days = events.loc[events.event_type == "core_action", ["person", "days_ago"]].drop_duplicates()
+    recent = days[days.days_ago < 28]
+    weeks = recent.assign(week=recent.days_ago // 7).drop_duplicates(["person", "week"])
+    return pd.DataFrame(
+        {
+            "core_action_days_28d": recent.groupby("person", observed=True).size(),
+            "core_action_weeks_28d": weeks.groupby("person", observed=True).size(),
+            "core_action_days_lifetime": days.groupby("person", observed=True).size(),
+        }
+    )
+
+
+def sign_up_metrics(events: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """When a person signed up, and unsubscribed without signing up again."""
+    by_person = events[events.event_type == "sign_up"].groupby("person", observed=True)
+    metrics = pd.DataFrame({"days_since_signed_up": by_person.days_ago.max()})
+    signed_up_on = as_of - pd.to_timedelta(metrics.days_since_signed_up, unit="D")
+    metrics["signed_up_month"] = signed_up_on.dt.strftime("%Y-%m")
+    unsubscribed = events[events.event_type == "unsubscribe"].groupby("person", observed=True)
+    last = unsubscribed.event_at.max()
+    holds = ~(by_person.event_at.max().reindex(last.index) > last)
+    return metrics.join(unsubscribed.days_ago.min()[holds].rename("days_since_unsubscribed"), how="outer")
+
+
+def leaders(totals: pd.DataFrame, weight: str) -> pd.Series:
+    """Of each person's interests the one that weighs most; of equals the one met last, then the first by name."""
+    ordered = totals.sort_values(["person", weight, "last_at", "interest"], ascending=[True, False, False, True])
+    return ordered.drop_duplicates("person").set_index("person").interest
+
+
+def interest_metrics(events: pd.DataFrame) -> pd.DataFrame:
+    """The item categories and the search term that lead with each person."""
+    interests = events.loc[
+        events.event_type.isin(["content_view", "purchase", "search"]) & (events.days_ago < 365),
+        ["person", "event_type", "event_at", "days_ago", "item_category", "search_query"],
+    ]
+    words = interests.search_query.str.replace(r"[ \t\n\f\r]+", " ", regex=True).str.strip(" ").str.lower()
+    is_search = interests.event_type == "search"
+    interests = interests.assign(interest=words.where(is_search, interests.item_category).replace("", None))
+    interests = interests.dropna(subset="interest")
+    recent = interests[interests.days_ago < 90]
+
+    keys = ["person", "event_type", "interest"]
+    totals = interests.groupby(keys, observed=True).agg(times_365d=("event_at", "size"), last_at=("event_at", "max"))
+    totals["times_90d"] = recent.groupby(keys, observed=True).size()
+    totals["days_90d"] = recent.drop_duplicates([*keys, "days_ago"]).groupby(keys, observed=True).size()
+    totals = totals.reset_index()
+    viewed, bought = totals[totals.event_type == "content_view"], totals[totals.event_type == "purchase"]
+    searched = totals[(totals.event_type == "search") & (totals.days_90d > 0)]
+    shared = searched.groupby("interest").person.transform("size") >= SHARED_BY
+    terms = leaders(searched[shared], "days_90d").reindex(searched.person.unique()).fillna("other")
+    return pd.DataFrame(
+        {
+            "top_viewed_category_90d": leaders(viewed[viewed.times_90d >= 3], "days_90d"),
+            "top_viewed_category_365d": leaders(viewed, "times_365d"),
+            "top_bought_category_365d": leaders(bought, "times_365d"),
+            "top_search_term_90d": terms,
         }
     )
 
@@ -176,10 +247,15 @@ def user_metrics(folder: Path, as_of: pd.Timestamp) -> pd.DataFrame:
     activity = events[events.is_activity]
     metrics = activity_metrics(activity)
     for part in (
-        session_metrics(activity), purchase_metrics(events, as_of), count_metrics(events), trait_metrics(events),
+        session_metrics(activity), purchase_metrics(events, as_of), count_metrics(events), core_metrics(events),
+        sign_up_metrics(events, as_of), interest_metrics(events), trait_metrics(events),
     ):  # fmt: skip
         metrics = metrics.join(part, how="left")
-    zero = [name for name in metrics if name.endswith(("_7d", "_28d", "_90d", "_365d", "_lifetime"))]
+    zero = [
+        name
+        for name in metrics
+        if name.endswith(("_7d", "_28d", "_90d", "_365d", "_lifetime")) and not name.startswith("top_")
+    ]
     metrics[zero] = metrics[zero].fillna(0)
     metrics["last_nps_score"] = metrics["days_since_last_nps"] = metrics["plan"] = None
     metrics.insert(0, "as_of_date", as_of.date())

@@ -13,9 +13,12 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 from polars import col
 
 TAXONOMY = Path(__file__).resolve().parent.parent / "seeds" / "event_taxonomy.csv"
+# A search term counts where so many people used it.
+SHARED_BY = 10
 
 
 def read_taxonomy() -> pl.LazyFrame:
@@ -35,7 +38,7 @@ def read_events(folder: Path, as_of: date) -> pl.DataFrame:
         pl.scan_parquet(folder)
         .select(
             "event_id", "event_name", "event_at", "received_at", "user_id", "anonymous_id", "device_type", "country",
-            "language", "channel", "revenue",
+            "language", "channel", "revenue", "item_category", "search_query",
         )  # fmt: skip
         .filter(
             col("event_at") <= col("received_at") + timedelta(days=1),
@@ -185,6 +188,82 @@ def total_metrics(events: pl.LazyFrame, as_of: date) -> pl.LazyFrame:
     )
 
 
+def habit_metrics(events: pl.LazyFrame, as_of: date) -> pl.LazyFrame:
+    """The core workflow, messages, referrals, and the sign-up."""
+    event_type, days_ago, event_at = col("event_type"), col("days_ago"), col("event_at")
+    core_days = days_ago.filter(event_type == "core_action")
+
+    def times(kind: str, window: int) -> pl.Expr:
+        return ((event_type == kind) & (days_ago < window)).sum()
+
+    last_sign_up = event_at.filter(event_type == "sign_up").max()
+    last_unsubscribe = event_at.filter(event_type == "unsubscribe").max()
+    signed_up_again = (last_sign_up > last_unsubscribe).fill_null(False)
+    days_since_unsubscribed = days_ago.filter(event_type == "unsubscribe").min()
+    kinds = [
+        "core_start", "core_action", "message_sent", "message_opened", "referral", "sign_up", "unsubscribe",
+    ]  # fmt: skip
+    return (
+        events.filter(event_type.is_in(kinds))
+        .group_by("person")
+        .agg(
+            core_starts_28d=times("core_start", 28),
+            core_action_days_28d=core_days.filter(core_days < 28).n_unique(),
+            core_action_weeks_28d=(core_days.filter(core_days < 28) // 7).n_unique(),
+            core_action_days_lifetime=core_days.n_unique(),
+            messages_sent_7d=times("message_sent", 7),
+            messages_sent_28d=times("message_sent", 28),
+            messages_opened_28d=times("message_opened", 28),
+            referrals_lifetime=(event_type == "referral").sum(),
+            days_since_signed_up=days_ago.filter(event_type == "sign_up").max(),
+            days_since_unsubscribed=pl.when(signed_up_again).then(None).otherwise(days_since_unsubscribed),
+        )
+        .with_columns(
+            signed_up_month=(pl.lit(as_of) - pl.duration(days=col("days_since_signed_up"))).dt.strftime("%Y-%m")
+        )
+    )
+
+
+def interest_metrics(events: pl.LazyFrame) -> pl.LazyFrame:
+    """The item categories and the search term that lead with each person."""
+    event_type, days_ago = col("event_type"), col("days_ago")
+    term = col("search_query").str.replace_all(r"[ \t\n\f\r]+", " ").str.strip_chars(" ").str.to_lowercase()
+    totals = (
+        events.filter(event_type.is_in(["content_view", "purchase", "search"]), days_ago < 365)
+        .with_columns(interest=pl.when(event_type == "search").then(term).otherwise("item_category"))
+        .filter(col("interest") != "")
+        .group_by("person", "event_type", "interest")
+        .agg(
+            days_90d=days_ago.filter(days_ago < 90).n_unique(),
+            times_90d=(days_ago < 90).sum(),
+            times_365d=pl.len(),
+            last_at=col("event_at").max(),
+        )
+    )
+
+    def leaders(of: pl.LazyFrame, weight: str, name: str) -> pl.LazyFrame:
+        """Of equals the one met last leads, then the first by name."""
+        ordered = of.sort(weight, "last_at", "interest", descending=[True, True, False])
+        return ordered.group_by("person").agg(col("interest").first().alias(name))
+
+    viewed, bought = (totals.filter(event_type == kind) for kind in ("content_view", "purchase"))
+    searched = totals.filter(event_type == "search", col("days_90d") > 0)
+    shared = searched.filter(pl.len().over("interest") >= SHARED_BY)
+    top_terms = leaders(shared, "days_90d", "top_search_term_90d")
+    return (
+        leaders(viewed, "times_365d", "top_viewed_category_365d")
+        .join(
+            leaders(viewed.filter(col("times_90d") >= 3), "days_90d", "top_viewed_category_90d"),
+            on="person", how="left",
+        )
+        .join(leaders(bought, "times_365d", "top_bought_category_365d"), on="person", how="full", coalesce=True)
+        .join(
+            searched.select("person").unique().join(top_terms, on="person", how="left").fill_null("other"),
+            on="person", how="full", coalesce=True,
+        )
+    )  # fmt: skip
+
+
 def trait_metrics(events: pl.LazyFrame) -> pl.LazyFrame:
     """Country, language and device type as seen last, the channel as seen first."""
     names = ["country", "language", "device_type", "channel"]
@@ -209,7 +288,8 @@ def user_metrics(folder: Path, as_of: date) -> pl.DataFrame:
     activity = events.filter(col("is_activity"))
     metrics = activity_metrics(activity)
     for part in (
-        session_metrics(activity), purchase_metrics(events), total_metrics(events, as_of), trait_metrics(events),
+        session_metrics(activity), purchase_metrics(events), total_metrics(events, as_of), habit_metrics(events, as_of),
+        interest_metrics(events), trait_metrics(events),
     ):  # fmt: skip
         metrics = metrics.join(part, on="person", how="left")
 
@@ -220,12 +300,12 @@ def user_metrics(folder: Path, as_of: date) -> pl.DataFrame:
         worse = pl.when(bought).then(value).rank("min").cast(pl.Int64) - 1
         return 1 + 5 * worse // buyers
 
-    zero = r"^.*_(7d|28d|90d|365d|lifetime)$"
+    zero = cs.matches(r"_(7d|28d|90d|365d|lifetime)$") & cs.numeric()
     return (
         metrics.with_columns(
             pl.lit(as_of).alias("as_of_date"),
             col("person").cast(pl.String).alias("user_id"),
-            col(zero).fill_null(0),
+            zero.fill_null(0),
             r_score=score(-col("days_since_last_purchase")),
             f_score=score(col("purchase_days_lifetime")),
             m_score=score(col("revenue_lifetime").fill_null(0)),

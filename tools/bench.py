@@ -1,9 +1,10 @@
 """Measure the project: what dbt costs over the fastest script that gives the same tables, how much memory it takes, and
-what a daily run costs.
+what a daily run costs, or a change.
 
     python tools/bench.py [--events 10000000] [--runs 2] [--peers]   dbt beside bench/floor.sql (and pandas and polars)
     python tools/bench.py --memory [--events 50000000]               dbt with memory_limit 2 GB
     python tools/bench.py --daily [--events 10000000]                a daily run beside a full build (bench_daily.py)
+    python tools/bench.py --against REVISION [--events 10000000]     this checkout beside another (bench_against.py)
 
 Every program runs in a process of its own, once on a single event and then on the data; the seconds of the first are
 its start-up, and are taken off. The least of the runs counts. Data and results are kept in BENCH_DIR (default
@@ -19,6 +20,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import bench_against
 import bench_daily
 import bench_events
 import duckdb
@@ -35,11 +37,11 @@ from bench_programs import (
     measured,
     membership_differences,
     quoted,
+    show_costs,
     show_models,
     step,
 )
 from bench_programs import dbt as dbt_on
-from rich.table import Table
 
 AS_OF = bench_events.LAST_DAY.isoformat()
 MOST_TIMES_THE_FLOOR = 1.5
@@ -130,26 +132,6 @@ def compare(folder: Path, peers: list[str]) -> list[str]:
         return found
 
 
-def show_costs(title: str, costs: dict[str, tuple[Cost, Cost]]) -> None:
-    """Prints one line a program: what it took less its start-up, and how many times the floor that is."""
-    table = Table(title=title)
-    table.add_column("program")
-    for heading in ("seconds", "times the floor", "CPU seconds", "times the floor", "start-up", "peak memory"):
-        table.add_column(heading, justify="right")
-    for name, (start, whole) in costs.items():
-        row = [name]
-        for unit in ("seconds", "cpu_seconds"):
-            net = getattr(whole, unit) - getattr(start, unit)
-            row.append(f"{net:.1f}")
-            if "floor.sql" in costs:
-                floor_start, floor_whole = costs["floor.sql"]
-                row.append(f"{net / (getattr(floor_whole, unit) - getattr(floor_start, unit)):.2f}")
-            else:
-                row.append("")
-        table.add_row(*row, f"{start.seconds:.1f} s", f"{whole.peak_gb:.2f} GB")
-    console.print(table)
-
-
 def speed(events: int, runs: int, peers: list[str], folder: Path) -> int:
     """dbt beside the floor and the peers; gives the exit code."""
     data, one_event = data_of(events, folder), data_of(1, folder)
@@ -163,7 +145,7 @@ def speed(events: int, runs: int, peers: list[str], folder: Path) -> int:
         found = compare(folder, peers)
 
     show_models(folder / "target")
-    show_costs(f"{events:,} events, {machine()}", costs)
+    show_costs(f"{events:,} events, {machine()}", costs, "floor.sql", "times the floor")
     (floor_start, floor_whole), (start, whole) = costs["floor.sql"], costs["dbt run"]
     console.print(verdict(floor_whole.seconds - floor_start.seconds, whole.seconds - start.seconds))
     for line in found:
@@ -186,7 +168,8 @@ def memory(events: int, folder: Path) -> int:
     data, one_event = data_of(events, folder), data_of(1, folder)
     costs = cost_of(lambda source, target: dbt(source, target, MEMORY_LIMIT), folder, data, one_event, 1)
     show_models(folder / "target")
-    show_costs(f"{events:,} events, memory_limit {MEMORY_LIMIT}, {machine()}", {"dbt run": costs})
+    title = f"{events:,} events, memory_limit {MEMORY_LIMIT}, {machine()}"
+    show_costs(title, {"dbt run": costs}, "floor.sql", "times the floor")
     verdict = "within" if costs[1].peak_gb <= MOST_GB else "over"
     console.print(f"dbt run takes {costs[1].peak_gb:.2f} GB: {verdict} the {MOST_GB} GB that are allowed.")
     return 0
@@ -200,6 +183,7 @@ def main() -> int:
     parser.add_argument("--peers", action="store_true", help="pandas and polars as well (requirements-bench.txt)")
     parser.add_argument("--memory", action="store_true", help=f"dbt alone, with memory_limit {MEMORY_LIMIT}")
     parser.add_argument("--daily", action="store_true", help="a daily run beside a full build, and a backfill")
+    parser.add_argument("--against", metavar="REVISION", help="the full build here beside that of another revision")
     parser.add_argument("--floor", nargs=2, type=Path, metavar=("DATA", "WAREHOUSE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.floor:
@@ -216,6 +200,8 @@ def main() -> int:
         events = arguments.events or 10_000_000
         if arguments.daily:
             return bench_daily.daily(events, arguments.runs or 3, folder)
+        if arguments.against:
+            return bench_against.against(arguments.against, events, arguments.runs or 2, folder)
         return speed(events, arguments.runs or 2, ["polars", "pandas"] if arguments.peers else [], folder)
     except Failed as failure:
         console.print(str(failure), markup=False)

@@ -10,8 +10,12 @@ Who sends them, a person for every 40 events, most of them rarely seen and a few
 
 - one to four devices a person; each is anonymous at first, logs in during its first or a later session (`logged_in`),
   and is recognised from then on, but for sessions in which the person has logged out;
-- one person in five never logs in;
-- refunds and mails come from the server: they have a user_id and no anonymous_id.
+- one person in five never logs in; the others sign up on their first device (`signed_up` in place of `logged_in`), and
+  one in five of their further devices signs up once more;
+- refunds, mails and pushes come from the server: they have a user_id and no anonymous_id;
+- everybody has a category that most of what they look at, cook and buy is of;
+- one search in ten is in words of the person's own, the others are for terms that many search for, and one in three of
+  all is typed with capitals and with spaces too many.
 
 What is wrong with them, as in real data:
 
@@ -38,12 +42,14 @@ SESSION_LENGTH = 5.2
 EVENTS_A_SESSION = 5.716
 COPIES_A_MILLION = 4000
 
-# The share of each event_name of seeds/event_taxonomy.csv, in 1,000. `logged_in` is sent where a device logs in.
+# The share of each event_name of seeds/event_taxonomy.csv, in 1,000. `logged_in` or `signed_up` is sent where a device
+# logs in.
 SHARES = {
-    "page_viewed": 330, "recipe_viewed": 190, "search_performed": 90, "app_opened": 60, "cook_started": 60,
+    "page_viewed": 300, "recipe_viewed": 190, "search_performed": 90, "app_opened": 60, "cook_started": 60,
     "meal_cooked": 50, "box_added_to_cart": 50, "checkout_started": 30, "order_completed": 22, "order_refunded": 2,
     "help_article_viewed": 12, "support_chat_opened": 6, "error_shown": 18, "email_sent": 20, "email_opened": 10,
-    "settings_opened": 30, "timer_set": 20,
+    "settings_opened": 30, "timer_set": 20, "box_viewed": 15, "push_sent": 9, "push_opened": 3, "friend_invited": 2,
+    "unsubscribed": 1,
 }  # fmt: skip
 
 # A number in [0, 1) for any integer, another one for every purpose. DuckDB's hash of two values is the xor of their
@@ -109,10 +115,13 @@ copy (
         -- What is the same for the whole of a session.
         select
             session_number,
+            person,
             events,
             started_at,
             pace,
             login_event,
+            case when device % 4 = 0 or draw(device, 'signs up again') < 0.2 then 'signed_up' else 'logged_in' end
+                as login_name,
             case when is_known then md5('person' || person)::uuid::varchar end as session_user_id,
             md5('device' || device)::uuid::varchar as anonymous_id,
             ['web', 'ios', 'android', 'web'][kind] as platform,
@@ -146,18 +155,22 @@ copy (
     named as (
         select
             *,
-            case when k = login_event then 'logged_in' {names} end as event_name
+            case when k = login_event then login_name {names} end as event_name
         from clicks
     ),
     sent as (
         select
             *,
-            event_name in ('order_refunded', 'email_sent') and user_id is not null as from_server,
+            event_name in ('order_refunded', 'email_sent', 'push_sent') and user_id is not null as from_server,
             -- A network is slow for seconds, a phone is off for days.
             event_at + to_microseconds((
                 1000000 * (0.2 + 20 * draw(event, 'network'))
                 + case when draw(event, 'late') < 0.01 then 3 * 86400e6 * draw(event, 'how late') else 0 end
             )::bigint) as received_at,
+            case
+                when draw(event, 'own words') < 0.1 then 'what ' || person || ' wants'
+                else 'term ' || floor(500 * power(draw(event, 'term'), 2))::integer
+            end as term,
             case when draw(event, 'delivered twice') < {copies} / 1000000.0 then 2 else 1 end as deliveries
         from named
     )
@@ -184,12 +197,22 @@ copy (
         case when event_name = 'page_viewed' then '/page/' || floor(200 * power(draw(event, 'page'), 2))::integer end
             as page_path,
         case
-            when event_name in ('recipe_viewed', 'cook_started', 'meal_cooked', 'box_added_to_cart', 'order_completed')
-                then ['soup', 'salad', 'pasta', 'curry', 'cake'][1 + floor(5 * draw(event, 'category'))::integer]
+            when event_name in (
+                'recipe_viewed', 'box_viewed', 'cook_started', 'meal_cooked', 'box_added_to_cart', 'order_completed'
+            )
+                then ['soup', 'salad', 'pasta', 'curry', 'cake'][
+                    1 + floor(
+                        5 * case
+                            when draw(event, 'as usual') < 0.5 then draw(person, 'usual category')
+                            else draw(event, 'category')
+                        end
+                    )::integer
+                ]
         end as item_category,
         case
-            when event_name = 'search_performed'
-                then 'term ' || floor(500 * power(draw(event, 'term'), 2))::integer
+            when event_name <> 'search_performed' then null
+            when draw(event, 'typing') < 1 / 3.0 then '  ' || upper(replace(term, ' ', '  '))
+            else term
         end as search_query,
         case when event_name = 'order_completed' then 1 + floor(3 * draw(event, 'quantity'))::integer end as quantity,
         case

@@ -40,14 +40,15 @@ class Cost:
 
 @dataclass(frozen=True)
 class Program:
-    """Something that makes the metrics: its name and the command for a folder of data. `result` is what it writes; it
-    is not there when the program starts, or is a copy of `starts_from`."""
+    """Something that makes the metrics: its name and the command for a folder of data, run in `folder`. `result` is
+    what it writes; it is not there when the program starts, or is a copy of `starts_from`."""
 
     name: str
     command: list[str]
     result: Path
     env: dict[str, str]
     starts_from: Path | None = None
+    folder: Path = PROJECT
 
 
 def measured(program: Program) -> Cost:
@@ -62,7 +63,7 @@ def measured(program: Program) -> Cost:
     with open(log, "w", encoding="utf-8") as output:
         started = monotonic()
         process = subprocess.Popen(
-            program.command, cwd=PROJECT, env=os.environ | program.env, stdout=output, stderr=subprocess.STDOUT
+            program.command, cwd=program.folder, env=os.environ | program.env, stdout=output, stderr=subprocess.STDOUT
         )
         # Of this process alone, with the children that it waited for: exact, where sampling would miss a peak.
         _, status, usage = os.wait4(process.pid, 0)
@@ -77,12 +78,16 @@ def measured(program: Program) -> Cost:
 
 
 def least_of(program: Program, runs: int, what: str) -> Cost:
-    """The least that one of `runs` took, of each number; `what` says on which data, for the person who waits. The
-    greatest memory is the greatest of all of them."""
+    """The least_cost of so many runs; `what` says on which data, for the person who waits."""
     costs = []
     for run in range(runs):
         with step(f"{program.name}, {what}" + (f", {run + 1} of {runs}" if runs > 1 else "")):
             costs.append(measured(program))
+    return least_cost(costs)
+
+
+def least_cost(costs: list[Cost]) -> Cost:
+    """The least that one of several runs took, of each number; but the greatest memory of all of them."""
     return Cost(
         min(cost.seconds for cost in costs),
         min(cost.cpu_seconds for cost in costs),
@@ -90,9 +95,19 @@ def least_of(program: Program, runs: int, what: str) -> Cost:
     )
 
 
-def dbt(data: Path, folder: Path, warehouse: Path, as_of: str, *arguments: str, **env: str) -> Program:
+def dbt(
+    data: Path,
+    folder: Path,
+    warehouse: Path,
+    as_of: str,
+    *arguments: str,
+    name: str = "dbt run",
+    project: Path = PROJECT,
+    **env: str,
+) -> Program:
     """`dbt run` on `data`, of everything where no arguments say otherwise. dbt parses the project once for a `folder`
-    and a `warehouse`, and again where one of them is another. `as_of` is empty for the newest day of events."""
+    and a `warehouse`, and again where one of them is another. `as_of` is empty for the newest day of events. `project`
+    is another checkout, which is called `name`."""
     paths = {
         "RAW_DATA": str(data), "TAXONOMY": str(TAXONOMY), "WAREHOUSE": str(warehouse),
         "DBT_TARGET_PATH": str(folder / "target"), "DBT_LOG_PATH": str(folder / "logs"),
@@ -100,7 +115,7 @@ def dbt(data: Path, folder: Path, warehouse: Path, as_of: str, *arguments: str, 
     # What the person may have set for a product of their own.
     asked = {"AS_OF": as_of, "EVALUATE_FROM": "", "EVALUATE_TO": "", "EVALUATE_SET": "", "RESTATE": ""}
     command = [str(Path(sys.executable).with_name("dbt")), "run", *arguments]
-    return Program("dbt run", command, warehouse, paths | asked | env)
+    return Program(name, command, warehouse, paths | asked | env, folder=project)
 
 
 def membership_differences(
@@ -168,6 +183,28 @@ def show_models(target: Path, title: str = "Where dbt run spends it") -> None:
     for name, seconds in sorted(model_seconds(target).items(), key=lambda item: -item[1]):
         if seconds >= SHOWN_MODEL_SECONDS:
             table.add_row(name, f"{seconds:.2f}")
+    console.print(table)
+
+
+def show_costs(title: str, costs: dict[str, tuple[Cost, Cost]], reference: str, times: str) -> None:
+    """Prints one line a program: what it took less its start-up, and how many times the one called `reference` that is,
+    under the heading `times`; nothing there where that one did not run."""
+    table = Table(title=title)
+    table.add_column("program", no_wrap=True)
+    for heading in ("seconds", times, "CPU seconds", times, "start-up", "peak memory"):
+        table.add_column(heading, justify="right")
+    for name, (start, whole) in costs.items():
+        row = [name]
+        for unit in ("seconds", "cpu_seconds"):
+            net = getattr(whole, unit) - getattr(start, unit)
+            row.append(f"{net:.1f}")
+            if reference in costs:
+                reference_start, reference_whole = costs[reference]
+                beside = getattr(reference_whole, unit) - getattr(reference_start, unit)
+                row.append(f"{net / beside:.2f}" if beside > 0 else "?")
+            else:
+                row.append("")
+        table.add_row(*row, f"{start.seconds:.1f} s", f"{whole.peak_gb:.2f} GB")
     console.print(table)
 
 

@@ -1,14 +1,17 @@
 """The benchmark compares like with like: every program in it gives the project's own rows, on 100,000 events; and a
-daily run those of a full build, on fewer."""
+daily run those of a full build, on fewer. Another revision is built from its own files."""
 
+import json
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import bench
+import bench_against
 import bench_daily
 import bench_events
 import duckdb
@@ -85,6 +88,44 @@ def test_all_programs_give_the_same_metrics_and_memberships(built):
     assert people > 3_000 and buyers > 1_000 and with_session_time > 300
 
 
+def test_there_is_something_to_compare_in_every_metric_and_set(built):
+    with duckdb.connect(str(built / "dbt.duckdb"), read_only=True) as con:
+        metrics = con.execute("describe intermediate.int_user_metrics").fetchall()
+        # These need inputs that the benchmark has none of.
+        without = {"plan", "last_nps_score", "days_since_last_nps"}
+        names = [f'"{name}"' for name, *_ in metrics if name not in without]
+        values = con.execute(
+            f"select {', '.join(f'count(distinct {name})' for name in names)} from intermediate.int_user_metrics"
+        ).fetchone()
+        few = {name: count for name, count in zip(names, values) if count < 2}
+        assert few == {'"as_of_date"': 1}
+        said = dict(
+            con.execute(
+                "select segment_set || ': ' || segment, count(*) from marts.fct_segment_membership group by all"
+            ).fetchall()
+        )
+        shared, others = con.execute(
+            "select count(*) filter (top_search_term_90d <> 'other'), count(*) filter (top_search_term_90d = 'other') "
+            "from intermediate.int_user_metrics"
+        ).fetchone()
+        again = con.execute(
+            "select count(*) from intermediate.int_user_totals "
+            "where first_sign_up_date is not null and unsubscribed_date is null and person_key in "
+            "(select person_key from intermediate.int_person_days where last_unsubscribe_at is not null)"
+        ).fetchone()[0]
+    assert shared > 30 and others > 30 and again > 0
+    for segment in (
+        "journey: aware", "journey: signed_up", "journey: activated", "journey: adopted", "journey: advocate",
+        "core_workflow: completer", "core_workflow: occasional_completer", "core_workflow: stuck",
+        "monetization: engaged_nonbuyer", "monetization: revenue_at_risk",
+        "prompt_response: uncontacted", "prompt_response: responsive", "prompt_response: lukewarm",
+        "contact_pressure: do_not_disturb", "session_depth: short", "session_depth: medium", "session_depth: long",
+        "content_affinity: undecided", "shopping_interest: none", "search_interest: none", "search_interest: other",
+        "value_tier: high", "value_tier: mid", "value_tier: low", "country: CH", "signup_cohort: unknown",
+    ):  # fmt: skip
+        assert said.get(segment, 0) > 0, segment
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -94,7 +135,11 @@ def test_all_programs_give_the_same_metrics_and_memberships(built):
         ("delete from int_user_metrics where user_id = (select min(user_id) from int_user_metrics)",
          "dbt run: days_since_first_active: 1 people"),
         ("alter table int_user_metrics drop column r_score", "dbt run: columns in one only: r_score"),
+        ("update int_user_metrics set top_search_term_90d = 'other' where top_search_term_90d is null",
+         "dbt run: top_search_term_90d: "),
         ("delete from memberships where segment = 'cart_abandoner'", "memberships are in dbt only"),
+        ("update memberships set segment = 'none' where segment_set = 'shopping_interest'",
+         "memberships are in floor.sql only"),
     ],
 )  # fmt: skip
 def test_a_difference_is_seen(built, tmp_path, change, said):
@@ -147,7 +192,7 @@ def test_the_events_are_those_of_a_product(data):
             select
                 min(event_at) as first_at,
                 min(event_at) filter (user_id is not null) as known_at,
-                min(event_at) filter (event_name = 'logged_in') as login_at
+                min(event_at) filter (event_name in ('logged_in', 'signed_up')) as login_at
             from {relation} where anonymous_id is not null group by anonymous_id
         )
         where known_at is not null
@@ -157,10 +202,91 @@ def test_the_events_are_those_of_a_product(data):
     assert with_login > 0.9 * identified
 
 
+def test_events_have_what_the_metrics_of_interests_and_messages_count(data):
+    relation = events_of(data)
+    for name, least in (
+        ("signed_up", 500), ("cook_started", 3_000), ("meal_cooked", 3_000), ("email_sent", 1_000), ("push_sent", 500),
+        ("email_opened", 500), ("push_opened", 100), ("friend_invited", 100), ("unsubscribed", 50),
+    ):  # fmt: skip
+        assert one_row(f"select count(*) from {relation} where event_name = '{name}'") >= (least,)
+    without_category, without_query = one_row(
+        "select count(*) filter (event_name in ('recipe_viewed', 'box_viewed', 'order_completed') "
+        "and item_category is null), count(*) filter (event_name = 'search_performed' and search_query is null) "
+        f"from {relation}"
+    )
+    assert (without_category, without_query) == (0, 0)
+    # Terms of ten people or more, and of one alone; and one term in several spellings.
+    shared, of_one, spellings, terms = one_row(
+        f"""
+        select
+            count(*) filter (people >= 10), count(*) filter (people = 1), sum(spellings) filter (people >= 10),
+            count(*) filter (people >= 10)
+        from (
+            select
+                lower(trim(regexp_replace(search_query, ' +', ' ', 'g'))) as term,
+                count(distinct coalesce(user_id, anonymous_id)) as people,
+                count(distinct search_query) as spellings
+            from {relation} where event_name = 'search_performed' group by term
+        )
+        """
+    )
+    assert shared > 100 and of_one > 100 and spellings > 1.5 * terms
+
+
 def test_a_program_that_fails_is_one_line(tmp_path):
     program = bench.Program("broken", [sys.executable, "-c", "raise SystemExit('no such thing')"], tmp_path / "x", {})
     with pytest.raises(bench.Failed, match="broken ended with 1: no such thing"):
         bench.measured(program)
+
+
+def test_another_revision_is_built_from_its_own_files_and_leaves_none(tmp_path):
+    data, checkout = bench.data_of(1, tmp_path), tmp_path / "checkout"
+    commit = bench_against.commit_of("HEAD")
+    assert re.fullmatch("[0-9a-f]{40}", commit)
+    # As an interrupted run leaves it.
+    with pytest.raises(KeyboardInterrupt), bench_against.checked_out(commit, checkout):
+        raise KeyboardInterrupt
+    with bench_against.checked_out(commit, checkout) as other:
+        (other / "models" / "marts" / "only_there.sql").write_text("select 7 as seven")
+        program = bench_against.build("HEAD", other, data, tmp_path)
+        bench.measured(replace(program, command=[*program.command, "--select", "only_there"]))
+    with duckdb.connect(str(program.result), read_only=True) as con:
+        assert con.execute("select seven from marts.only_there").fetchall() == [(7,)]
+    ran = json.loads((program.result.parent / "target" / "run_results.json").read_text())["args"]
+    assert Path(ran["project_dir"]) == checkout and Path(ran["profiles_dir"]) == checkout
+    assert not checkout.exists()
+    assert str(checkout) not in bench_against.git("worktree", "list").stdout
+
+
+def test_both_builds_have_a_place_of_their_own(tmp_path):
+    here = bench_against.build(bench_against.HERE, PROJECT, tmp_path, tmp_path)
+    there = bench_against.build("main", tmp_path / "checkout", tmp_path, tmp_path)
+    assert here.folder == PROJECT and there.folder == tmp_path / "checkout"
+    assert here.result != there.result and here.env["DBT_TARGET_PATH"] != there.env["DBT_TARGET_PATH"]
+    for same in ("RAW_DATA", "TAXONOMY", "AS_OF"):
+        assert here.env[same] == there.env[same]
+
+
+def test_the_verdict_against_another_revision():
+    def cost(start: tuple[float, float], whole: tuple[float, float]) -> tuple[bench.Cost, bench.Cost]:
+        return bench.Cost(*start, 0.1), bench.Cost(*whole, 1.0)
+
+    there = cost((10, 12), (20, 32))
+    said = "This checkout takes 1.20 times main (1.10 in CPU seconds)."
+    assert bench_against.verdict("main", cost((8, 10), (20, 32)), there) == said
+    assert "Too few events" in bench_against.verdict("main", cost((8, 10), (8, 32)), there)
+    assert "Too few events" in bench_against.verdict("main", there, cost((8, 10), (20, 9)))
+
+
+def test_a_revision_that_does_not_exist_is_one_line(clean_env, tmp_path):
+    ended = subprocess.run(
+        [sys.executable, str(PROJECT / "tools" / "bench.py"), "--against", "no-such-revision"],
+        env=clean_env | {"BENCH_DIR": str(tmp_path)}, text=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stdout == (
+        "no such revision: no-such-revision; name a branch, a tag or a commit of this repository\n"
+    )
 
 
 @pytest.fixture(scope="module")
