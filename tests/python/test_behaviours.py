@@ -451,7 +451,7 @@ def test_the_words_for_types_are_those_of_the_input(macros):
     kinds = [macros.context["event_kind"](word) for word in ("activity", "any_event", "meal_cooked")]
     assert kinds == ["activity", "any", "name"]
     text = (PROJECT / "macros" / "behaviours" / "matching.sql").read_text("utf-8")
-    (types,) = re.findall(r"set types = \[(.*?)\]", text, re.DOTALL)
+    (types,) = re.findall(r"return\(\[(.*?)\]", text, re.DOTALL)
     assert set(re.findall(r"'(\w+)'", types)) == set(EVENT_TYPES)
 
 
