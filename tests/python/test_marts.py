@@ -842,3 +842,13 @@ def test_a_new_set_is_its_sql_its_yaml_and_one_line(built_sample, clean_env, tmp
         assert ran.rows(f"from marts.fct_segment_membership where segment_set = '{segment_set}'")
         # On a day that was evaluated before, too: what is new has no history yet that could be written again.
         assert ran.rows(f"from marts.fct_segment_membership_history where segment_set = '{segment_set}'")
+
+
+def test_the_queries_of_the_page_of_product_analytics_can_be_asked(built_sample):
+    page = (PROJECT / "docs" / "product_analytics.md").read_text(encoding="utf-8")
+    queries = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    assert len(queries) == 4
+    with duckdb.connect(str(built_sample), read_only=True) as connection:
+        answers = [connection.execute(query).fetchall() for query in queries]
+    # Of a segment there is no whole month yet in the sample: its history is one day.
+    assert [bool(rows) for rows in answers] == [True, False, True, True]
