@@ -345,6 +345,11 @@ def test_every_condition_has_a_meaning_here():
     assert public_macros() == {meaning.__name__ for meaning in ARGUMENTS} | others
 
 
+def test_every_condition_is_in_the_model_of_examples_whose_unit_tests_run_on_any_engine():
+    model = (PROJECT / "models" / "intermediate" / "int_behaviour_examples.sql").read_text("utf-8")
+    assert public_macros() == public_macros() & set(re.findall(r"{{ (\w+)\(", model))
+
+
 @pytest.mark.parametrize("meaning", ARGUMENTS, ids=lambda meaning: meaning.__name__)
 def test_a_condition_means_what_it_says(macros, meaning):
     @repeatable
