@@ -59,7 +59,9 @@ ranked as (
         row_number() over (
             partition by
                 as_of_dates.as_of_date, coalesce(aliases.user_id, consents.user_id), consents.purpose
-            order by consents.said_at is null, consents.said_at desc, cast(consents.is_granted as {{ dbt.type_string() }})
+            order by
+                consents.said_at is null, consents.said_at desc,
+                cast(consents.is_granted as {{ dbt.type_string() }})
         ) as newest
     from consents
     inner join as_of_dates

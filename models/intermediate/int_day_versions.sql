@@ -27,7 +27,9 @@ key_event_words as (
 -- All days change with the meaning of the events, and with the project's own settings and models.
 meaning as (
 
-    select cast(sum({{ hash64_of_all(['event_name', 'event_type', 'is_activity']) }}) as {{ dbt.type_string() }}) as version
+    select
+        cast(sum({{ hash64_of_all(['event_name', 'event_type', 'is_activity']) }}) as {{ dbt.type_string() }})
+            as version
     from event_taxonomy
 
 ),

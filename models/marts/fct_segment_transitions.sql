@@ -17,7 +17,12 @@ ended as (
 begun as (
 
     select * from history
-    where (user_id, segment_set) in (select ended.user_id, ended.segment_set from ended)
+    where (user_id, segment_set) in (
+        select
+            ended.user_id,
+            ended.segment_set
+        from ended
+    )
 
 ),
 
@@ -59,8 +64,8 @@ came as (
 
 ),
 
--- In an exclusive set a user has one stay at most that goes in a period, and one that comes. A stay that begins and ends
--- in one period is no user's segment at the end of any.
+-- In an exclusive set a user has one stay at most that goes in a period, and one that comes. A stay that begins and
+-- ends in one period is no user's segment at the end of any.
 moves as (
 
     select

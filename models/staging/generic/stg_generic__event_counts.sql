@@ -41,9 +41,12 @@ rows_by_reason as (
         source_file,
         rejection_reason,
         count(*) as rejected_rows,
-        count(case when quantity is null and cast(quantity_as_sent as {{ dbt.type_string() }}) <> '' then 1 end) as odd_quantities,
-        count(case when revenue is null and cast(revenue_as_sent as {{ dbt.type_string() }}) <> '' then 1 end) as odd_revenues,
-        count(case when received_at is null and cast(received_at_as_sent as {{ dbt.type_string() }}) <> '' then 1 end) as odd_receipts
+        count(case when quantity is null and cast(quantity_as_sent as {{ dbt.type_string() }}) <> '' then 1 end)
+            as odd_quantities,
+        count(case when revenue is null and cast(revenue_as_sent as {{ dbt.type_string() }}) <> '' then 1 end)
+            as odd_revenues,
+        count(case when received_at is null and cast(received_at_as_sent as {{ dbt.type_string() }}) <> '' then 1 end)
+            as odd_receipts
     from {{ ref('base_generic__events') }}
     {%- if is_incremental() %}
     where source_file in (select files.source_file from files)
