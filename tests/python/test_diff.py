@@ -26,7 +26,10 @@ from diff_markdown import Change, Version
 NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", "target", "logs", "*.duckdb*", "__pycache__", ".hypothesis", ".pytest_cache", "dbt_packages"
 )
-MARTS = "exposures Segments in the messaging tools (activation_sync), Segments at a glance (segment_dashboard)"
+MARTS = (
+    "exposures Segments in the messaging tools (activation_sync), How the product grows (product_dashboard), "
+    "Segments at a glance (segment_dashboard)"
+)
 
 
 @pytest.fixture(scope="module")
