@@ -1,5 +1,7 @@
 -- Every condition of macros/behaviours once, for their unit tests, which say on each side of each line what they mean.
--- Nothing reads it, and a view costs nothing until it is read. docs/how_do_i_say.md is where to look them up.
+-- Nothing reads it: ephemeral, it is never built. docs/how_do_i_say.md is where to look the conditions up.
+{{ config(materialized='ephemeral') }}
+
 with events as (
 
     select * from {{ ref('int_person_events') }}
