@@ -147,24 +147,33 @@ combinations as (
 
 ),
 
-wanted as (
+days_of_activity as (
 
-    select
-        period_start as as_of_date,
-        'all' as segment_set,
-        'all' as segment,
-        {{ hash64_of_all(["'all'", "'all'"]) }} as segment_key
+    select period_start as as_of_date
     from {{ ref('int_periods') }}
     where period = 'day'
 
+),
+
+wanted as (
+
+    select
+        as_of_date,
+        'all' as segment_set,
+        'all' as segment,
+        {{ hash64_of_all(["'all'", "'all'"]) }} as segment_key
+    from days_of_activity
+
     union all
 
+    -- A backfill may reach back to days before the first activity: of these there is nothing to tell.
     select
         as_of_date,
         segment_set,
         segment,
         segment_key
     from evaluated_segments
+    where as_of_date in (select days_of_activity.as_of_date from days_of_activity)
 
 ),
 
