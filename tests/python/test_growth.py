@@ -367,6 +367,17 @@ def test_nobody_at_all_is_a_result(marts):
     assert marts.stickiness("day") == {}
 
 
+def test_days_that_were_evaluated_before_anybody_came_have_no_rows(marts):
+    # A backfill reached back to the day before the first activity; and a product in which nobody ever came.
+    before, first = days("2024-02-28", "2024-02-29")
+    evaluations = [(day, *LOW, 0) for day in (before, first)]
+    marts.build({"ann": [first]}, first, [("ann", *LOW, first, None)], evaluations)
+    assert marts.active(LOW) == {first: (1, 1, 1, 1.0)}
+    assert list(marts.growth("day", LOW)) == [first]
+    marts.build({}, first, [], evaluations)
+    assert marts.active(LOW) == marts.growth("day", LOW) == {}
+
+
 # Whatever people do, against plain Python.
 
 
