@@ -263,7 +263,10 @@ returned as (
 bounds as (
 
     select
-        min(person_periods.period_start) as first_day,
+        -- Ten years: a clock that says the year 1 would make a hundred thousand weeks, and each of them a row.
+        greatest(
+            min(person_periods.period_start), max({{ days_after('latest.as_of_date', -3653) }})
+        ) as first_day,
         -- The day after: where it begins a period, the one before it is over.
         max({{ days_after('latest.as_of_date', 1) }}) as last_day
     from person_periods
