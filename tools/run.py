@@ -1,6 +1,7 @@
 """Builds and tests everything, then shows what came out. `make run` calls it.
 
-RAW_DATA, TAXONOMY, RETENTION_REPORTS, FUNNELS, AS_OF and WAREHOUSE are taken from the environment; paths are relative to where the person is.
+RAW_DATA, TAXONOMY, RETENTION_REPORTS, FUNNELS, AS_OF and WAREHOUSE are taken from the environment; paths are relative
+to where the person is.
 A failure is one line a cause, and exit code 1.
 """
 
@@ -26,13 +27,14 @@ from one_run import Busy, only_run
 from publish import publish
 from raw_erasure import forgotten, has_traces, rewrite
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from short_of_room import AFTERWARDS, lacking, said, short_of
 
 PROJECT = Path(__file__).resolve().parent.parent
-# An attribute set may have a value for every country: the largest are shown, the marts have them all.
-MOST_VALUES_SHOWN = 5
+# Of an attribute set the largest values are shown, the marts have them all.
+MOST_VALUES_SHOWN = 3
 MOST_CAUSES_SHOWN = 10
 # What dbt tells of this test is a number of rows; which they are stands in the mart that it tests.
 HEALTH_TEST = "segment_health_is_ok"
@@ -429,7 +431,9 @@ def show_summary(console: Console, warehouse: Path) -> None:
         unlisted = []
         if any(check == UNLISTED and count for _, check, count in health):
             unlisted = connection.execute(MOST_UNLISTED_NAMES).fetchall()
-    console.print(segment_table(sizes, {name for (name,) in attributes}))
+    console.print(segment_table([row for row in sizes if (row[0],) not in attributes]))
+    if attributes:
+        console.print(value_table([row for row in sizes if (row[0],) in attributes]))
     clock = clock_words(as_of_date, newest, date.today())
     console.print(f"As of {as_of_date}: {members:,} people.{clock}", soft_wrap=True)
     for line in input_lines(health):
@@ -450,24 +454,36 @@ def clock_words(as_of_date: date | None, newest: date | None, today: date) -> st
     return ""
 
 
-def segment_table(sizes: list[tuple[str, str, int, float]], attributes: set[str]) -> Table:
-    """One row a segment, in the order in which dbt_project.yml lists the sets; of attribute sets the largest values."""
-    order = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]["segment_sets"]
+def segment_table(sizes: list[tuple[str, str, int, float]]) -> Table:
+    """One row a segment of flags, in the order in which dbt_project.yml lists the sets."""
     table = Table("segment set", "segment", box=None, pad_edge=False)
     table.add_column("members", justify="right")
     table.add_column("share", justify="right")
+    for name, rows in in_order(sizes).items():
+        for number, (_, segment, members, share) in enumerate(rows):
+            table.add_row(name if number == 0 else "", segment, f"{members:,}", f"{share or 0:.1%}")
+        table.add_section()
+    return table
+
+
+def value_table(sizes: list[tuple[str, str, int, float]]) -> Table:
+    """One row an attribute set, with its largest values: there may be one for every country."""
+    table = Table("attribute set", "largest values", box=None, pad_edge=False)
+    for name, rows in in_order(sizes).items():
+        values = [f"{segment} {share or 0:.0%}" for _, segment, _, share in rows[:MOST_VALUES_SHOWN]]
+        if len(rows) > MOST_VALUES_SHOWN:
+            values.append(f"{len(rows) - MOST_VALUES_SHOWN} more")
+        table.add_row(name, escape(", ".join(values)))
+    return table
+
+
+def in_order(sizes: list[tuple[str, str, int, float]]) -> dict[str, list[tuple[str, str, int, float]]]:
+    """The sizes by segment set, in the order in which dbt_project.yml lists the sets."""
+    order = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]["segment_sets"]
     by_set: dict[str, list[tuple[str, str, int, float]]] = {name: [] for name in order}
     for row in sizes:
         by_set.setdefault(row[0], []).append(row)
-    for name, rows in by_set.items():
-        shown = MOST_VALUES_SHOWN if name in attributes else len(rows)
-        for number, (_, segment, members, share) in enumerate(rows[:shown]):
-            table.add_row(name if number == 0 else "", segment, f"{members:,}", f"{share or 0:.1%}")
-        if len(rows) > shown:
-            rest = rows[shown:]
-            table.add_row("", f"({len(rest)} smaller ones)", f"{sum(row[2] for row in rest):,}", "")
-        table.add_section()
-    return table
+    return {name: rows for name, rows in by_set.items() if rows}
 
 
 def input_lines(health: list[tuple[str, str, int]]) -> Iterator[str]:

@@ -14,58 +14,48 @@ ended as (
 
 ),
 
-begun as (
+-- All stays of theirs in the set, by the period in which each begins and ends.
+stays_of_movers as (
+    {%- for period in ['day', 'week', 'month'] %}
 
-    select * from history
+    select
+        '{{ period }}' as period,
+        user_id,
+        segment_set,
+        segment,
+        {{ first_day_of_period(period, 'valid_from') }} as begins_in,
+        {{ first_day_of_period(period, 'valid_to') }} as ends_in
+    from history
     where (user_id, segment_set) in (
         select
             ended.user_id,
             ended.segment_set
         from ended
     )
-
-),
-
-gone as (
-    {%- for period in ['day', 'week', 'month'] %}
-
-    select
-        '{{ period }}' as period,
-        user_id,
-        segment_set,
-        segment,
-        {{ first_day_of_period(period, 'valid_from') }} as begins_in,
-        {{ first_day_of_period(period, 'valid_to') }} as ends_in
-    from ended
     {%- if not loop.last %}
 
     union all
     {%- endif %}
     {%- endfor %}
+
+),
+
+-- A stay that begins and ends in one period is no user's segment at the end of any.
+gone as (
+
+    select * from stays_of_movers
+    where ends_in > begins_in
 
 ),
 
 came as (
-    {%- for period in ['day', 'week', 'month'] %}
 
-    select
-        '{{ period }}' as period,
-        user_id,
-        segment_set,
-        segment,
-        {{ first_day_of_period(period, 'valid_from') }} as begins_in,
-        {{ first_day_of_period(period, 'valid_to') }} as ends_in
-    from begun
-    {%- if not loop.last %}
-
-    union all
-    {%- endif %}
-    {%- endfor %}
+    select * from stays_of_movers
+    where ends_in is null or ends_in > begins_in
 
 ),
 
--- In an exclusive set a user has one stay at most that goes in a period, and one that comes. A stay that begins and
--- ends in one period is no user's segment at the end of any.
+-- In an exclusive set a user has one stay at most that goes in a period, and one that comes.
 moves as (
 
     select
@@ -82,7 +72,6 @@ moves as (
             and came.begins_in = gone.ends_in
             and came.user_id = gone.user_id
             and came.segment_set = gone.segment_set
-    where gone.ends_in > gone.begins_in and (came.ends_in is null or came.ends_in > came.begins_in)
     group by came.period, came.begins_in, came.segment_set, gone.segment, came.segment
 
 ),

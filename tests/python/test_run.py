@@ -61,7 +61,7 @@ def test_the_sample_from_scratch(first, warehouse, project):
     assert "Events: 20,190 rows = 19,866 clean + 54 rejected + 270 duplicates." in lines
     assert "15 neither user_id nor anonymous_id, 12 no event_id" in first.output
     assert re.search(rf"^Built and tested in \d+ s\. Tables: schema marts in {warehouse}$", first.output, re.MULTILINE)
-    assert len(lines) < 150
+    assert len(lines) < 90
 
 
 def test_the_second_run_gives_the_same(first, make_run, warehouse, built):
