@@ -17,7 +17,7 @@ import duckdb
 from raw_arrivals import TABLES as KEPT_OF_FILES
 from raw_files import show_raw_tables
 from raw_tables import find_inputs
-from reference import Raw, Settings
+from reference import EVENT_COLUMNS, Raw, Row, Settings
 
 TABLES = {
     "events": (
@@ -56,6 +56,15 @@ KEPT = f"""
 """
 # What is built from the raw events, and stays from run to run or is what later layers read.
 MODELS = ("int_user_metrics", "int_sessions", "stg_generic__rejected_events", "stg_generic__event_counts")
+
+
+def event_rows(events: Iterable[tuple[str, str, str]]) -> list[Row]:
+    """Raw events of those who did something (user_id, event_name, event_at), each with an id of its own."""
+    return [
+        dict.fromkeys(EVENT_COLUMNS)
+        | {"event_id": str(number), "event_name": name, "event_at": at, "user_id": user}
+        for number, (user, name, at) in enumerate(events)
+    ]
 
 
 class Warehouse:
@@ -142,6 +151,26 @@ class Warehouse:
     def rows(self, sql: str) -> list[tuple]:
         """What a query gives."""
         return self.connection.execute(sql).fetchall()
+
+    def insert(self, into: str, rows: Iterable[tuple]) -> None:
+        """Inserts rows, if there are any."""
+        values = list(rows)
+        if values:
+            places = f"({', '.join('?' * len(values[0]))})"
+            self.connection.execute(
+                f"insert into {into} values {', '.join([places] * len(values))}",
+                [value for row in values for value in row],
+            )
+
+    def put_history(self, stays: Iterable[tuple], evaluated: Iterable[tuple]) -> None:
+        """Replaces the history by these stays (user_id, segment_set, segment, valid_from, valid_to) and evaluated days
+        (as_of_date, segment_set, segment, people)."""
+        self.connection.execute("delete from runs.evaluations")
+        self.connection.execute("delete from marts.fct_segment_membership_history")
+        self.insert("runs.evaluations (as_of_date, segment_set, segment, people)", evaluated)
+        self.insert(
+            "marts.fct_segment_membership_history (user_id, segment_set, segment, valid_from, valid_to)", stays
+        )
 
     def failures(self, test: str) -> list[tuple]:
         """The rows for which a singular test fails."""

@@ -7,7 +7,6 @@ The examples are the same on every run; HYPOTHESIS_PROFILE=explore tries others,
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -54,8 +53,7 @@ def attempts(
         run(f"delete from {table}")
     run("delete from intermediate.int_as_of_dates")
     run("insert into intermediate.int_as_of_dates values (?)", [AS_OF])
-    insert(
-        warehouse,
+    warehouse.insert(
         "raw.funnels (funnel, step, event, window_seconds)",
         (
             (name, str(number), event, str(window))
@@ -63,8 +61,7 @@ def attempts(
             for number, event in enumerate(steps, 1)
         ),
     )
-    insert(
-        warehouse,
+    warehouse.insert(
         "intermediate.int_key_events (pair_key, event_date, event_at, event_name, event_type)",
         (
             (person, at.date(), at, name, TYPES[name])
@@ -72,8 +69,7 @@ def attempts(
             for name, at in ((name, START + timedelta(seconds=seconds)) for name, seconds in events)
         ),
     )
-    insert(
-        warehouse,
+    warehouse.insert(
         "intermediate.int_people (pair_key, person_key, user_id, known_from, known_to)",
         ((person, person, f"u{person}", date(2024, 1, 1), date(9999, 12, 31)) for person in people),
     )
@@ -86,17 +82,6 @@ def attempts(
         found[funnel, person].append((at - START).total_seconds())
         assert len(found[funnel, person]) == step
     return dict(found)
-
-
-def insert(warehouse: Warehouse, into: str, rows: Iterable[tuple]) -> None:
-    """Inserts rows, if there are any."""
-    values = list(rows)
-    if values:
-        places = f"({', '.join('?' * len(values[0]))})"
-        warehouse.connection.execute(
-            f"insert into {into} values {', '.join([places] * len(values))}",
-            [value for row in values for value in row],
-        )
 
 
 def one(warehouse: Warehouse, steps: list[str], window: int, events: list[Event]) -> list[float]:
@@ -199,8 +184,7 @@ def test_a_device_is_the_users_who_logged_in_on_it_and_what_comes_after_the_as_o
     run = warehouse.connection.execute
     # From the 30th on device 1 is the user's; until then it was a person of its own.
     run("update intermediate.int_people set known_to = date '2024-06-30' where pair_key = 1")
-    insert(
-        warehouse,
+    warehouse.insert(
         "intermediate.int_people (pair_key, person_key, user_id, known_from, known_to)",
         [(1, 2, "u2", date(2024, 6, 30), date(9999, 12, 31))],
     )

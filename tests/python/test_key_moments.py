@@ -12,10 +12,9 @@ from pathlib import Path
 import duckdb
 import hypothesis
 import pytest
-from compiled_project import CompiledProject, Warehouse
+from compiled_project import CompiledProject, Warehouse, event_rows
 from hypothesis import strategies as st
-from reference import EVENT_COLUMNS, Raw
-from test_funnel import insert
+from reference import Raw
 from test_metrics_reference import profile
 
 TAXONOMY = [
@@ -43,26 +42,11 @@ class KeyMoments:
         self, events: list[Event], as_of: str, users: list[dict] | None = None, history: tuple[list, list] = ([], [])
     ) -> dict[tuple[str, str], Moment]:
         """The moments by user and name."""
-        run = self.warehouse.connection.execute
-        rows = [
-            dict.fromkeys(EVENT_COLUMNS)
-            | {"event_id": str(number), "event_name": name, "event_at": at, "user_id": user}
-            for number, (user, name, at) in enumerate(events)
-        ]
         said = [dict.fromkeys(USER_COLUMNS) | row for row in users or []]
-        run("delete from runs.evaluations")
-        self.warehouse.build(
-            Raw(events=rows, users=said, event_taxonomy=TAXONOMY), [date.fromisoformat(day) for day in as_of.split()]
-        )
-        stays, evaluated = history
-        run("delete from runs.evaluations")
-        run("delete from marts.fct_segment_membership_history")
-        insert(self.warehouse, "runs.evaluations (as_of_date, segment_set, segment, people)", evaluated)
-        insert(
-            self.warehouse,
-            "marts.fct_segment_membership_history (user_id, segment_set, segment, valid_from, valid_to)",
-            stays,
-        )
+        raw = Raw(events=event_rows(events), users=said, event_taxonomy=TAXONOMY)
+        self.warehouse.connection.execute("delete from runs.evaluations")
+        self.warehouse.build(raw, [date.fromisoformat(day) for day in as_of.split()])
+        self.warehouse.put_history(*history)
         self.warehouse.create(self.warehouse.node("fct_key_moments"))
         found = self.warehouse.rows(
             "select user_id, moment, moment_date, moment_at, days_since_sign_up from marts.fct_key_moments"

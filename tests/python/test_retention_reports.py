@@ -12,10 +12,9 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from compiled_project import CompiledProject, Warehouse
+from compiled_project import CompiledProject, Warehouse, event_rows
 from hypothesis import strategies as st
-from reference import EVENT_COLUMNS, Raw
-from test_funnel import insert
+from reference import Raw
 from test_metrics_reference import profile
 
 TAXONOMY = [
@@ -48,23 +47,10 @@ class Retention:
         run = self.warehouse.connection.execute
         run("delete from raw.retention_reports")
         into = f"raw.retention_reports ({', '.join(REPORT_COLUMNS)})"
-        insert(self.warehouse, into, (tuple(map(str, row)) for row in reports))
-        rows = [
-            dict.fromkeys(EVENT_COLUMNS)
-            | {"event_id": str(number), "event_name": name, "event_at": at, "user_id": user}
-            for number, (user, name, at) in enumerate(events)
-        ]
+        self.warehouse.insert(into, (tuple(map(str, row)) for row in reports))
         run("delete from runs.evaluations")
-        self.warehouse.build(Raw(events=rows, event_taxonomy=TAXONOMY), [date.fromisoformat(as_of)])
-        stays, evaluated = history
-        run("delete from runs.evaluations")
-        run("delete from marts.fct_segment_membership_history")
-        insert(self.warehouse, "runs.evaluations (as_of_date, segment_set, segment, people)", evaluated)
-        insert(
-            self.warehouse,
-            "marts.fct_segment_membership_history (user_id, segment_set, segment, valid_from, valid_to)",
-            stays,
-        )
+        self.warehouse.build(Raw(events=event_rows(events), event_taxonomy=TAXONOMY), [date.fromisoformat(as_of)])
+        self.warehouse.put_history(*history)
         self.warehouse.create(self.warehouse.node("fct_retention"))
         found: dict[tuple, dict[int, tuple[int, int]]] = defaultdict(dict)
         for *key, cohort, offset, users, returning, rate in self.warehouse.rows(
