@@ -1,5 +1,5 @@
 -- From when to when each person was in which segments, all sets together, as the history holds it: one row in place of
--- the stays of each segment, so that what a person did on a day is joined with one row and not with one for each segment.
+-- the stays of each segment, so that what a person did on a day is joined with one row and not with many.
 {{ config(materialized='table') }}
 
 with stays as (
