@@ -5,23 +5,29 @@ BIN := $(VENV)/bin
 # A warehouse of its own for the tests: the one that `make run` built is never touched by them.
 THROWAWAY := target/test
 
+# TARGET names the engine that run, backfill, restate, as-of and diff work on: see tools/targets.py, docs/postgresql.md.
+# Not set it is DuckDB there; `load` has nothing to do for DuckDB, and means PostgreSQL then.
+# What an engine needs in $(VENV), besides what all do.
+INSTALLED_postgres := $(VENV)/installed-postgres
+INSTALLED := $(or $(INSTALLED_$(TARGET)),$(VENV)/installed)
+
 .DEFAULT_GOAL := help
-.PHONY: help run backfill restate as-of test lint prove mutate diff pytest build docs bench sample format clean
+.PHONY: help run backfill restate as-of test lint prove mutate diff pytest test-postgres test-spark load build docs bench sample format clean
 
 help:  ## This list.
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /|/' | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /|/' | awk -F'|' '{printf "make %-13s %s\n", $$1, $$2}'
 
-run: $(VENV)/installed  ## Build and test the segments of RAW_DATA (default: the sample), and show them.
-	@$(BIN)/python tools/run.py
+run: $(INSTALLED)  ## Build and test the segments of RAW_DATA (default: the sample), and show them. [TARGET=postgres]
+	@TARGET="$(TARGET)" $(BIN)/python tools/run.py
 
-backfill: $(VENV)/installed  ## Write the history of past days: make backfill FROM=2024-01-01 TO=2024-06-30 [SET=engagement]
-	@$(BIN)/python tools/backfill.py backfill --from "$(FROM)" --to "$(TO)" --set "$(SET)"
+backfill: $(INSTALLED)  ## Write the history of past days: make backfill FROM=2024-01-01 TO=2024-06-30 [SET=engagement]
+	@TARGET="$(TARGET)" $(BIN)/python tools/backfill.py backfill --from "$(FROM)" --to "$(TO)" --set "$(SET)"
 
-restate: $(VENV)/installed  ## Write history again that is there, by what is known now: FROM=, TO=, SET= as for backfill.
-	@$(BIN)/python tools/backfill.py restate --from "$(FROM)" --to "$(TO)" --set "$(SET)"
+restate: $(INSTALLED)  ## Write history again that is there, by what is known now: FROM=, TO=, SET= as for backfill.
+	@TARGET="$(TARGET)" $(BIN)/python tools/backfill.py restate --from "$(FROM)" --to "$(TO)" --set "$(SET)"
 
-as-of: $(VENV)/installed  ## Answer for a past day, beside the warehouse: make as-of DATE=2024-05-01 (target/as_of)
-	@$(BIN)/python tools/as_of.py --date "$(DATE)"
+as-of: $(INSTALLED)  ## Answer for a past day, beside the warehouse: make as-of DATE=2024-05-01 (target/as_of)
+	@TARGET="$(TARGET)" $(BIN)/python tools/as_of.py --date "$(DATE)"
 
 test: lint prove pytest build  ## Everything that CI checks: lint, proofs, pytest, a full dbt build in a throw-away warehouse.
 
@@ -37,10 +43,21 @@ mutate: $(VENV)/installed-dev  ## Make every small mistake in every definition, 
 
 BASE ?= main
 diff: $(VENV)/installed-dev  ## What a change moves, against BASE (default: main): target/segment_diff.md
-	@$(BIN)/python tools/diff.py --base "$(BASE)"
+	@TARGET="$(TARGET)" $(BIN)/python tools/diff.py --base "$(BASE)"
 
 pytest: $(VENV)/installed-dev
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+test-postgres: $(VENV)/installed-dev $(VENV)/installed-postgres  ## The same on a throw-away PostgreSQL server (apt-get install postgresql), compared with DuckDB.
+	@$(BIN)/python tests/postgres/server.py
+	@$(BIN)/python -m pytest tests/postgres --override-ini pythonpath="tools tests/engines tests/postgres"
+
+test-spark: $(VENV)/installed-spark  ## The same on a throw-away Spark cluster (needs Java 17), compared with DuckDB.
+	@$(BIN)/python tests/spark/server.py
+	@$(BIN)/python -m pytest tests/spark --override-ini pythonpath="tools tests/engines tests/spark"
+
+load: $(or $(INSTALLED_$(or $(TARGET),postgres)),$(VENV)/installed)  ## Load RAW_DATA for PostgreSQL, or with TARGET=spark for Spark: docs/postgresql.md, docs/spark.md
+	@TARGET=$(or $(TARGET),postgres) $(BIN)/python tools/load.py
 
 build: $(VENV)/installed-dev
 	@rm -rf $(THROWAWAY) && mkdir -p $(THROWAWAY)
@@ -81,4 +98,14 @@ $(VENV)/installed: $(VENV)/python-ready requirements.txt
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt requirements-bench.txt
 	@echo "Installing the tools for tests into $(VENV)"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/installed-postgres: $(VENV)/installed requirements-postgres.txt
+	@echo "Installing the adapter for PostgreSQL into $(VENV)"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements-postgres.txt
+	@touch $@
+
+$(VENV)/installed-spark: $(VENV)/installed-dev requirements-spark.txt
+	@echo "Installing Spark and its adapter into $(VENV) (Spark is large: some minutes)"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements-spark.txt
 	@touch $@

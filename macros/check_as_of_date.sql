@@ -12,7 +12,7 @@
     {% set asked = requested_as_of_date() | string if requested_as_of_date() else none %}
     {% if execute and asked %}
         {% set is_date = modules.re.fullmatch('[0-9]{4}-[0-9]{2}-[0-9]{2}', asked) and run_query(
-            "select " ~ try_timestamp("cast('" ~ asked ~ "' as varchar)") ~ " is not null as is_date"
+            "select " ~ try_timestamp("cast('" ~ asked ~ "' as " ~ dbt.type_string() ~ ")") ~ " is not null as is_date"
         ).rows[0][0] %}
         {% if not is_date %}
             {% do exceptions.raise_compiler_error("AS_OF: '" ~ asked ~ "' is no date; write it as 2024-06-30") %}
@@ -24,7 +24,8 @@
         ).rows[0][0] %}
         {% if not has_events %}
             {% set first_day = run_query(
-                "select cast(min(event_day) as varchar) as first_day from " ~ clean_event_days() ~ " as clean"
+                "select cast(min(event_day) as " ~ dbt.type_string() ~ ") as first_day from " ~ clean_event_days()
+                ~ " as clean"
             ).rows[0][0] %}
             {% if first_day %}
                 {% do exceptions.raise_compiler_error(

@@ -1,7 +1,7 @@
 """Answers for a day in the past, in a copy of the warehouse: `make as-of DATE=2024-05-01` calls it.
 
 The warehouse, its history and what is published of it stay as they are. The marts of that day are put into
-`target/as_of/`: marts.duckdb, and a Parquet file each.
+`target/as_of/`: marts.duckdb, and a Parquet file each. The copy is of DuckDB, whatever the engine of the warehouse.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from history import Dbt, Refused, day, range_of_days, what_is_known
 from publish import copy_marts
 from rich.console import Console
 from run import PROJECT, environment, show_summary
+from targets import DuckDb, Engine, Unusable, engine_of
 
 
 def main() -> int:
@@ -33,12 +34,17 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(env.get("DBT_TARGET_PATH") or PROJECT / "target") / "as_of"
     try:
-        answer(Path(env["WAREHOUSE"]), asked.date, folder, console)
+        engine = engine_of(env)
+    except Unusable as unusable:
+        console.print(str(unusable), style="red", markup=False, soft_wrap=True)
+        return 1
+    try:
+        answer(engine, asked.date, folder, console)
     except Refused as refused:
         console.print(str(refused), style="red", markup=False, soft_wrap=True)
         return 1
-    except (OSError, duckdb.Error) as error:
-        console.print(f"as-of: {str(error).strip().splitlines()[0]}", style="red", markup=False, soft_wrap=True)
+    except (OSError, duckdb.Error, *engine.errors) as error:
+        console.print(f"as-of: {engine.first_line(error)}", style="red", markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         console.print("Stopped.", style="red")
@@ -49,10 +55,10 @@ def main() -> int:
     return 0
 
 
-def answer(warehouse: Path, text: str, folder: Path, console: Console) -> None:
+def answer(engine: Engine, text: str, folder: Path, console: Console) -> None:
     """Prints the summary of the day and writes its marts. Raises Refused."""
     asked = day("DATE", text)
-    known = what_is_known(warehouse)
+    known = what_is_known(engine)
     if asked < known.first_event:
         raise Refused(f"DATE: {asked} is before the first event ({known.first_event}); ask for that day or a later one")
     newest = max(known.latest, known.last_evaluated)
@@ -60,27 +66,18 @@ def answer(warehouse: Path, text: str, folder: Path, console: Console) -> None:
         said = f"{asked} is after the last day that was built ({newest})"
         raise Refused(f"DATE: {said}; ask for that day or an earlier one")
     shutil.rmtree(folder, ignore_errors=True)
-    copy = copied(warehouse, folder / "copy")
-    os.environ["WAREHOUSE"] = str(copy)
+    copy, selected = engine.day_copy(folder / "copy")
+    os.environ |= {"TARGET": DuckDb.name, "WAREHOUSE": str(copy)}
+    answering = DuckDb(os.environ)
     with console.status(f"building {asked}"), range_of_days(asked, asked):
-        dbt = Dbt()
+        dbt = Dbt(answering)
         # What is known of later days is not part of the answer.
         dbt.run("run-operation", "forget_after", "--args", f"{{day: '{asked}'}}")
-        dbt.run("run", "--select", "int_as_of_dates+")
+        dbt.run("run", *selected)
         dbt.close()
         copy_marts(copy, folder)
-    show_summary(console, copy)
+    show_summary(console, answering)
     console.print(f"The marts of {asked}: {folder}/marts.duckdb, and a Parquet file each", soft_wrap=True, markup=False)
-
-
-def copied(warehouse: Path, folder: Path) -> Path:
-    """A copy of the warehouse, of the same name: DuckDB writes that into every view. Nobody can write meanwhile."""
-    folder.mkdir(parents=True)
-    with duckdb.connect(str(warehouse), read_only=True):
-        for file in (warehouse, warehouse.with_name(f"{warehouse.name}.wal")):
-            if file.exists():
-                shutil.copyfile(file, folder / file.name)
-    return folder / warehouse.name
 
 
 if __name__ == "__main__":

@@ -13,20 +13,19 @@ import signal
 import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
-from pathlib import Path
 
-import duckdb
 from history import Dbt, Refused, day, range_of_days, what_is_known
-from one_run import Busy, only_run
-from publish import publish
+from one_run import Busy
 from rich.console import Console
 from run import environment, progress_bar
+from targets import Engine, Unusable, engine_of
 
 HISTORY = "fct_segment_membership_history"
 # What is between the as-of dates and the history. The marts of the latest day are none of them.
 STEP = ["--select", f"int_as_of_dates+,+{HISTORY}"]
 # Views are as they were; to create them takes longer than to evaluate a day of a small product.
 NEXT_STEP = [*STEP, "--exclude", "config.materialized:view"]
+VIEWS = "int_as_of_dates+,config.materialized:view"
 # The metrics as they were, and what is made of the history.
 LAST_STEP = [*STEP, f"{HISTORY}+1,fct_segment_changes", "fct_segment_daily", "fct_segment_transitions",
              "fct_restatements", "int_as_of_dates+,+fct_growth_accounting", "int_as_of_dates+,+fct_active_users",
@@ -50,17 +49,22 @@ def main(arguments: list[str] | None = None) -> int:
             os.environ.pop(name, None)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        engine = engine_of(env)
+    except Unusable as unusable:
+        console.print(str(unusable), style="red", markup=False, soft_wrap=True)
+        return 1
+    try:
         if asked.what == "catch-up":
             # Part of a daily run, which has the warehouse.
-            catch_up(Path(env["WAREHOUSE"]), console)
+            catch_up(engine, console)
         else:
-            with only_run(Path(env["WAREHOUSE"])):
-                backfill(Path(env["WAREHOUSE"]), asked, console)
+            with engine.only_run():
+                backfill(engine, asked, console)
     except (Refused, Busy) as refused:
         console.print(str(refused), style="red", markup=False, soft_wrap=True)
         return 1
-    except (OSError, duckdb.Error) as error:
-        line = str(error).strip().splitlines()[0]
+    except (OSError, *engine.errors) as error:
+        line = engine.first_line(error)
         console.print(f"{asked.what}: {line}", style="red", markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
@@ -69,12 +73,12 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def backfill(warehouse: Path, asked: argparse.Namespace, console: Console) -> None:
+def backfill(engine: Engine, asked: argparse.Namespace, console: Console) -> None:
     """Evaluates the days of a range: those without a history, or all of them in a restatement. Raises Refused."""
     first, last = day("FROM", asked.first), day("TO", asked.last)
     if first > last:
         raise Refused(f"FROM: {first} is after TO ({last}); exchange them")
-    known = what_is_known(warehouse)
+    known = what_is_known(engine)
     if first < known.first_event:
         raise Refused(f"FROM: {first} is before the first event ({known.first_event}); ask for that day or a later one")
     if last > known.last_evaluated:
@@ -82,7 +86,7 @@ def backfill(warehouse: Path, asked: argparse.Namespace, console: Console) -> No
             f"TO: {last} is after the last day that was evaluated ({known.last_evaluated}); ask for that day or an "
             "earlier one: make run goes on from there"
         )
-    dbt = Dbt()
+    dbt = Dbt(engine)
     sets = dbt.segments()
     if asked.segment_set and asked.segment_set not in sets:
         raise Refused(f"SET: there is no segment set {asked.segment_set!r}; use one of {', '.join(sets)}")
@@ -97,7 +101,7 @@ def backfill(warehouse: Path, asked: argparse.Namespace, console: Console) -> No
         os.environ["EVALUATE_SET"] = asked.segment_set
     if restate:
         os.environ["RESTATE"] = "1"
-    evaluate(dbt, days, known.days_a_step, console)
+    evaluate(dbt, days, known.days_a_step, console, selection(engine, STEP))
     for name in ("EVALUATE_SET", "RESTATE"):
         os.environ.pop(name, None)
     if restate:
@@ -105,33 +109,33 @@ def backfill(warehouse: Path, asked: argparse.Namespace, console: Console) -> No
         dbt.run("run-operation", "record_restatement", "--args", said)
     # Readers of the warehouse find the metrics of the day that the marts are about.
     with range_of_days(known.latest, known.latest):
-        dbt.run("run", *LAST_STEP)
+        dbt.run("run", *selection(engine, LAST_STEP))
     dbt.close()
-    published = publish(warehouse)
+    for_readers = engine.publish()
     about = f"{len(days):,} days of {first} to {last}" if days else f"{first} to {last}: nothing was missing; no day"
-    console.print(f"{about} {done}. For BI: {published}/marts.duckdb", soft_wrap=True, markup=False)
+    console.print(f"{about} {done}. {for_readers}", soft_wrap=True, markup=False)
 
 
-def catch_up(warehouse: Path, console: Console) -> None:
+def catch_up(engine: Engine, console: Console) -> None:
     """Before a daily run: evaluates the days that were missed, all but the last, if they are more than one step. Raises
     Refused."""
-    dbt = Dbt()
+    dbt = Dbt(engine)
     # How far the events go is known when they are read.
     dbt.run("run", "--select", "+int_as_of_dates", "+int_user_days", "int_event_traits")
     dbt.close()
-    known = what_is_known(warehouse)
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    known = what_is_known(engine)
+    with engine.connect() as connection:
         rows = connection.execute("select as_of_date from intermediate.int_as_of_dates order by 1").fetchall()
     days = [row[0] for row in rows]
     if len(days) > known.days_a_step:
         console.print(f"catching up: {len(days) - 1:,} days since {known.last_evaluated}", soft_wrap=True)
         os.environ.pop("AS_OF", None)
-        evaluate(dbt, days[:-1], known.days_a_step, console)
+        # All that this drops the run itself makes again.
+        evaluate(dbt, days[:-1], known.days_a_step, console, STEP)
 
 
-def evaluate(dbt: Dbt, days: list[date], days_a_step: int, console: Console) -> None:
-    """Runs the models for these days, some at a time."""
-    options = STEP
+def evaluate(dbt: Dbt, days: list[date], days_a_step: int, console: Console, options: list[str]) -> None:
+    """Runs the models for these days, some at a time; `options` say which."""
     with progress_bar(console, 40) as progress:
         task = progress.add_task("", total=len(days))
         for first, last in steps(days, days_a_step):
@@ -139,7 +143,13 @@ def evaluate(dbt: Dbt, days: list[date], days_a_step: int, console: Console) -> 
             with range_of_days(first, last):
                 dbt.run("run", *options)
             progress.update(task, advance=(last - first).days + 1)
-            options = NEXT_STEP
+            if not dbt.engine.drops_views:
+                options = NEXT_STEP
+
+
+def selection(engine: Engine, options: list[str]) -> list[str]:
+    """The options of a step; with the views that an engine drops when something is built that they read."""
+    return ["--select", VIEWS, *options[1:]] if engine.drops_views else options
 
 
 def steps(days: list[date], days_a_step: int) -> Iterator[tuple[date, date]]:

@@ -5,6 +5,8 @@ what a daily run costs, or a change.
     python tools/bench.py --memory [--events 50000000]               dbt with memory_limit 2 GB
     python tools/bench.py --daily [--events 10000000]                a daily run beside a full build (bench_daily.py)
     python tools/bench.py --against REVISION [--events 10000000]     this checkout beside another (bench_against.py)
+    python tools/bench.py --sets [--events 10000000]                 what a segment set costs (bench_sets.py)
+    python tools/bench.py --scale [--events 10000000]                cost, and size of each table (bench_scale.py)
 
 Every program runs in a process of its own, once on a single event and then on the data; the seconds of the first are
 its start-up, and are taken off. The least of the runs counts. Data and results are kept in BENCH_DIR (default
@@ -23,6 +25,8 @@ from pathlib import Path
 import bench_against
 import bench_daily
 import bench_events
+import bench_scale
+import bench_sets
 import duckdb
 from bench_programs import (
     PROJECT,
@@ -179,11 +183,13 @@ def main() -> int:
     """The command line; gives the exit code."""
     parser = argparse.ArgumentParser(description="Measure the project beside the fastest script for the same tables.")
     parser.add_argument("--events", type=int, help="how many (default: 10 million, with --memory 50 million)")
-    parser.add_argument("--runs", type=int, help="the least of so many counts (default: 2, with --daily 3)")
+    parser.add_argument("--runs", type=int, help="the least of so many counts (default: 2, with --daily and --sets 3)")
     parser.add_argument("--peers", action="store_true", help="pandas and polars as well (requirements-bench.txt)")
     parser.add_argument("--memory", action="store_true", help=f"dbt alone, with memory_limit {MEMORY_LIMIT}")
     parser.add_argument("--daily", action="store_true", help="a daily run beside a full build, and a backfill")
     parser.add_argument("--against", metavar="REVISION", help="the full build here beside that of another revision")
+    parser.add_argument("--sets", action="store_true", help="what is made of the metrics, with all sets and with half")
+    parser.add_argument("--scale", action="store_true", help="a full build, a daily run, and the size of each table")
     parser.add_argument("--floor", nargs=2, type=Path, metavar=("DATA", "WAREHOUSE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.floor:
@@ -202,6 +208,10 @@ def main() -> int:
             return bench_daily.daily(events, arguments.runs or 3, folder)
         if arguments.against:
             return bench_against.against(arguments.against, events, arguments.runs or 2, folder)
+        if arguments.sets:
+            return bench_sets.sets(events, arguments.runs or 3, folder)
+        if arguments.scale:
+            return bench_scale.scale(events, arguments.runs or 1, folder)
         return speed(events, arguments.runs or 2, ["polars", "pandas"] if arguments.peers else [], folder)
     except Failed as failure:
         console.print(str(failure), markup=False)

@@ -52,6 +52,8 @@ BACKFILL_DAYS = 90
 MOST_DIFFERENT = 0.001
 # The name of what is measured on the whole year, and what stands for a ratio that cannot be had.
 WHOLE, UNKNOWN = "all events", "?"
+# What the file of the warehouse is called while it is built.
+WAREHOUSE = "daily"
 
 NEW_DAY = bench_events.LAST_DAY
 DAY_BEFORE = NEW_DAY - timedelta(days=1)
@@ -99,7 +101,7 @@ class Inbox:
     path would make dbt parse the project again."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.raw, self.warehouse = folder, folder / "raw", folder / "warehouse" / "daily.duckdb"
+        self.folder, self.raw, self.warehouse = folder, folder / "raw", folder / "warehouse" / f"{WAREHOUSE}.duckdb"
         self.kept = folder / "kept"
         for place in (self.raw / "events", self.warehouse.parent, self.kept):
             shutil.rmtree(place, ignore_errors=True)
@@ -284,12 +286,12 @@ def compare(kept: Path) -> list[str]:
     """What is not as it should be, a line each: the memberships of the daily run are those of the full build, and the
     textbook's full build finds as many people and active days as the project's."""
     with duckdb.connect() as con:
-        attach(con, kept, "dbt")
+        for build in ("daily", "full"):
+            copy_membership(con, kept, build)
         found = membership_differences(
-            con,
-            ("the daily run", "dbt_daily.marts.fct_segment_membership"),
-            ("the full build", "dbt_full.marts.fct_segment_membership"),
+            con, ("the daily run", "membership_daily"), ("the full build", "membership_full")
         )
+        attach(con, kept, "dbt")
         attach(con, kept, "textbook")
         ours, theirs = (
             con.execute(f"select count(*), sum(active_days_28d) from {relation}").fetchone()
@@ -319,6 +321,14 @@ def what_the_textbook_misses(kept: Path) -> str:
         f"After one day the textbook has other active days than its own full build for {wrong - too_many:,} of "
         f"{people:,} people, and {too_many:,} people too many."
     )
+
+
+def copy_membership(con: duckdb.DuckDBPyConnection, kept: Path, build: str) -> None:
+    """Makes the table membership_<build> of who is in which segment by that build of all events."""
+    # It is a view, which carries the name of the warehouse that it was made in.
+    con.execute(f"attach '{quoted(kept_file(kept, WHOLE, build))}' as {WAREHOUSE} (read_only)")
+    con.execute(f"create temp table membership_{build} as from {WAREHOUSE}.marts.fct_segment_membership")
+    con.execute(f"detach {WAREHOUSE}")
 
 
 def attach(con: duckdb.DuckDBPyConnection, kept: Path, program: str) -> None:

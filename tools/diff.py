@@ -6,7 +6,7 @@ Two warehouses are built in target/diff from the same raw data: `base`, the proj
 BASE, and `head`, the working tree as it lies on disk, committed or not. Head starts as a copy of base, and only the
 models that the change can affect are built into it. What differs is printed as Markdown and written to
 target/segment_diff.md. RAW_DATA, TAXONOMY, RETENTION_REPORTS, FUNNELS and AS_OF count as for `make run`; no other
-warehouse is opened.
+warehouse is opened. Both are of DuckDB, whatever TARGET says: members are the same on each engine.
 
 A failure is one line a cause, and exit code 1. That users move is no failure.
 """
@@ -36,6 +36,7 @@ from diff_markdown import Change, Version, nothing_to_compare, report
 from raw_tables import DEFINITIONS, PROGRAMS, BadInput, Definition, asked_definitions, find_inputs
 from rich.console import Console
 from run import Outcome, cause, end, environment, events_of, note, progress_bar, started
+from targets import ENGINES, DuckDb, unknown
 
 PROJECT = Path(__file__).resolve().parent.parent
 FOLDER = PROJECT / "target" / "diff"
@@ -79,6 +80,11 @@ def main() -> int:
     # Standard output is the Markdown alone, so that it can be sent on.
     console = Console(stderr=True, highlight=False)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if (target := os.environ.get("TARGET")) and target not in ENGINES:
+        console.print(unknown(target), style="red", markup=False, soft_wrap=True)
+        return 1
+    # Who is in which segment is the same on each engine, so that both sides are built where that is quickest.
+    os.environ["TARGET"] = DuckDb.name
     try:
         markdown = diff(arguments.base, console)
     except (Failed, BadInput) as failure:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-import duckdb
-from raw_formats import quoted as string
-from short_of_room import said
+from targets import Engine, engine_of
 
 SCHEMA = "test_failures"
 MOST_ROWS = 1_000
@@ -24,18 +23,18 @@ def keep_failing_rows(found: dict[str, str], invocation: str, target: Path, env:
     Gives for each name where its rows are, in words, or why they are not stored. `invocation` is dbt's id of the run
     whose results `target` has to hold. It raises nothing: what the tests found has to be told in any case.
     """
+    engine = engine_of(env)
     try:
         results = results_of(invocation, target)
         # What did not run now has not been refuted.
         kept = {name_of(result) for result in results.values() if result["status"] in ("skipped", "error")}
-        if not found and not stored(env["WAREHOUSE"]) - kept:
+        if not found and not stored(engine) - kept:
             return {}
-        with duckdb.connect(env["WAREHOUSE"]) as connection:
-            prepare(connection, env.get("MEMORY_LIMIT"))
+        with engine.connect(read_only=False) as connection:
             forget(connection, kept - set(found.values()))
-            return {name: keep(connection, name, results.get(test), env) for test, name in found.items()}
-    except (OSError, ValueError, KeyError, duckdb.Error) as error:
-        return {name: f"not stored: {said(error, 'storing them', env)}" for name in found.values()}
+            return {name: keep(connection, name, results.get(test), engine) for test, name in found.items()}
+    except (OSError, ValueError, KeyError, *engine.errors) as error:
+        return {name: f"not stored: {engine.said(error, 'storing them')}" for name in found.values()}
 
 
 def results_of(invocation: str, target: Path) -> dict[str, dict]:
@@ -51,26 +50,19 @@ def name_of(result: dict) -> str:
     return result["unique_id"].split(".")[2]
 
 
-def stored(warehouse: str) -> set[str]:
+def stored(engine: Engine) -> set[str]:
     """The tests whose rows are there."""
-    with duckdb.connect(warehouse, read_only=True) as connection:
+    with engine.connect() as connection:
         return tables(connection)
 
 
-def tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
+def tables(connection: Any) -> set[str]:
     """The tables of the schema."""
     listed = f"select table_name from information_schema.tables where table_schema = '{SCHEMA}'"
     return {name for (name,) in connection.execute(listed).fetchall()}
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, memory_limit: str | None) -> None:
-    """Sets what profiles.yml sets for dbt, which ran the same queries."""
-    connection.execute("set TimeZone = 'UTC'")
-    if memory_limit:
-        connection.execute(f"set memory_limit = {string(memory_limit)}")
-
-
-def forget(connection: duckdb.DuckDBPyConnection, kept: set[str]) -> None:
+def forget(connection: Any, kept: set[str]) -> None:
     """Drops every table but those in `kept`, and the schema with the last one."""
     before = tables(connection)
     for name in before - kept:
@@ -79,7 +71,7 @@ def forget(connection: duckdb.DuckDBPyConnection, kept: set[str]) -> None:
         connection.execute(f"drop schema {SCHEMA}")
 
 
-def keep(connection: duckdb.DuckDBPyConnection, name: str, result: dict | None, env: dict[str, str]) -> str:
+def keep(connection: Any, name: str, result: dict | None, engine: Engine) -> str:
     """Stores what the query of a test gives, and says how much of it is where, or why it is not."""
     table = f"{SCHEMA}.{quoted(name)}"
     sql = (result or {}).get("compiled_code")
@@ -88,20 +80,21 @@ def keep(connection: duckdb.DuckDBPyConnection, name: str, result: dict | None, 
     try:
         connection.execute(f"create schema if not exists {SCHEMA}")
         connection.execute("begin")
-        query = f"select * from (\n{sql}\n) limit {MOST_ROWS + 1}"
+        query = f"select * from (\n{sql}\n) as found limit {MOST_ROWS + 1}"
         connection.execute(f"create table {table} as {query}")
         ((rows,),) = connection.execute(f"select count(*) from {table}").fetchall()
         cut = rows > MOST_ROWS
         if cut:
-            connection.execute(f"delete from {table} where rowid = (select max(rowid) from {table})")
+            row_id = engine.row_id
+            connection.execute(f"delete from {table} where {row_id} = (select max({row_id}) from {table})")
         connection.execute("commit")
-    except duckdb.Error as error:
+    except engine.errors as error:
         try:
             connection.execute("rollback")
-        except duckdb.Error:
+        except engine.errors:
             # It had ended before.
             pass
-        return f"not stored: {said(error, 'storing them', env)}"
+        return f"not stored: {engine.said(error, 'storing them')}"
     return f"{MOST_ROWS:,} of them in {SCHEMA}.{name}" if cut else f"see {SCHEMA}.{name}"
 
 

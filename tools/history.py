@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import duckdb
+from targets import Engine, engine_of
 
 PROJECT = Path(__file__).resolve().parent.parent
 # Rows of the models that have one a person (or a half hour of one) and day: what a step may hold in memory.
@@ -46,27 +46,25 @@ def day(name: str, text: str) -> date:
     raise Refused(f"{name}: '{text}' is no date; write it as 2024-06-30")
 
 
-def what_is_known(warehouse: Path) -> Known:
+def what_is_known(engine: Engine) -> Known:
     """Reads the state of the history. Raises Refused where there is none."""
-    if not warehouse.is_file():
-        raise Refused(f"WAREHOUSE: there is no {warehouse}; make run builds it")
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    if not engine.exists():
+        raise Refused(f"{engine.setting}: there is no {engine.place}; make run builds it")
+    with engine.connect() as connection:
         try:
             evaluated = connection.execute("select as_of_date, segment_set, segment from runs.evaluations").fetchall()
             days = connection.execute(
                 "select (select max(as_of_date) from marts.dim_users), "
                 "cast(min(as_of_date - days_since_first_active) as date) from intermediate.int_user_metrics"
             ).fetchone() or (None, None)
-        except duckdb.CatalogException:
+        except engine.not_there:
             evaluated, days = [], (None, None)
         latest, first_event = days
         if not evaluated or latest is None:
-            raise Refused(f"WAREHOUSE: {warehouse} has no history yet; make run begins it")
+            raise Refused(f"{engine.setting}: {engine.place} has no history yet; make run begins it")
         last_evaluated = max(row[0] for row in evaluated)
         (people,) = connection.execute("select max(people) from runs.evaluations").fetchone()
-        (half_hours,) = connection.execute(
-            "select coalesce(max(estimated_size), 0) from duckdb_tables() where table_name = 'int_half_hours'"
-        ).fetchone()
+        half_hours = engine.row_estimate(connection, "intermediate", "int_half_hours")
     days_a_step = max(1, min(MOST_METRICS_ROWS // max(1, people), MOST_HALF_HOURS // max(1, half_hours)))
     return Known(latest, first_event, last_evaluated, set(evaluated), days_a_step)
 
@@ -84,14 +82,14 @@ def range_of_days(first: date, last: date) -> Iterator[None]:
 class Dbt:
     """dbt in this process: the project is read once, for any number of commands."""
 
-    def __init__(self) -> None:
-        """Reads the project. Raises Refused where it is broken."""
+    def __init__(self, engine: Engine | None = None) -> None:
+        """Reads the project, for the engine that TARGET names unless it is given. Raises Refused where it is broken."""
         # Takes a second, and --help does not need it.
-        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
         from dbt.cli.main import dbtRunner
 
         os.chdir(PROJECT)
-        self.new_runner, self.connections = dbtRunner, DuckDBConnectionManager
+        self.engine = engine or engine_of(os.environ)
+        self.new_runner = dbtRunner
         self.manifest = None
         self.manifest = self.run("parse")
 
@@ -100,7 +98,7 @@ class Dbt:
         from run import cause
 
         runner = self.new_runner(manifest=self.manifest)
-        ended = runner.invoke(["--quiet", "--log-level", "none", command, *arguments])
+        ended = runner.invoke(["--quiet", "--log-level", "none", command, *arguments, *self.engine.dbt_options])
         if ended.exception:
             if isinstance(ended.exception, KeyboardInterrupt):
                 raise KeyboardInterrupt
@@ -112,7 +110,7 @@ class Dbt:
 
     def close(self) -> None:
         """Lets go of the warehouse, which dbt keeps open between commands."""
-        self.connections.close_all_connections()
+        self.engine.close_dbt()
 
     def segments(self) -> dict[str, list[str]]:
         """The sets of the project and what is evaluated in each: its flags, or `all` for a set of values."""

@@ -1,7 +1,7 @@
 """Builds and tests everything, then shows what came out. `make run` calls it.
 
 RAW_DATA, TAXONOMY, RETENTION_REPORTS, FUNNELS, AS_OF and WAREHOUSE are taken from the environment; paths are relative
-to where the person is.
+to where the person is. TARGET names the engine (targets.py).
 A failure is one line a cause, and exit code 1.
 """
 
@@ -19,18 +19,17 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-import duckdb
 import yaml
 from failing_rows import keep_failing_rows
 from history import Refused, what_is_known
-from one_run import Busy, only_run
-from publish import publish
-from raw_erasure import forgotten, has_traces, rewrite
+from one_run import Busy
+from raw_erasure import forgotten
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from short_of_room import AFTERWARDS, lacking, said, short_of
+from short_of_room import AFTERWARDS, lacking
+from targets import Engine, Unusable, engine_of
 
 PROJECT = Path(__file__).resolve().parent.parent
 # Of an attribute set the largest values are shown, the marts have them all.
@@ -46,7 +45,7 @@ HEALTH_ROWS = f"""
             order by segment_set, segment)
     from marts.fct_segment_health
     where status <> 'ok' and as_of_date = {LATEST}
-    group by all
+    group by check_name, status, value, previous_value, limit_value
     order by check_name, 6
 """
 INPUT_TEST = "input_health_is_ok"
@@ -99,20 +98,30 @@ def main() -> int:
     env = environment()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with only_run(Path(env["WAREHOUSE"])):
-            if is_long_pause(env):
-                command = [sys.executable, str(PROJECT / "tools" / "backfill.py"), "catch-up"]
-                if code := subprocess.run(command, env=env).returncode:
-                    return code
-            outcome = build(console, env)
-            name_rows(outcome, env)
-            if outcome.code == 0:
-                finish(console, env, outcome, began)
+        engine = engine_of(env)
+    except Unusable as unusable:
+        console.print(str(unusable), style="red", markup=False, soft_wrap=True)
+        return 1
+    try:
+        with engine.only_run():
+            if complaint := engine.load():
+                outcome = Outcome(1, {"load": complaint})
+            else:
+                if is_long_pause(engine):
+                    command = [sys.executable, str(PROJECT / "tools" / "backfill.py"), "catch-up"]
+                    if code := subprocess.run(command, env=env).returncode:
+                        return code
+                outcome = build(console, engine)
+                name_rows(outcome, env)
+                if outcome.code == 0:
+                    finish(console, engine, outcome, began)
     except KeyboardInterrupt:
         console.print("Stopped. What was built so far stays; the next run builds it all again.", style="red")
         return 130
     except Busy as busy:
         outcome = Outcome(1, {"warehouse": str(busy)})
+    except engine.errors as error:
+        outcome = Outcome(1, {"engine": engine.said(error, "the run")})
     for lines, style in ((outcome.warnings, "yellow"), (outcome.causes, "red")):
         for line in list(lines.values())[:MOST_CAUSES_SHOWN]:
             console.print(line, style=style, markup=False, soft_wrap=True)
@@ -120,36 +129,35 @@ def main() -> int:
             more = len(lines) - MOST_CAUSES_SHOWN
             where = f"{env['DBT_LOG_PATH']}/dbt.log, marts.fct_segment_health and marts.fct_input_health"
             console.print(f"and {more} more, see {where}", soft_wrap=True, markup=False)
-    published = Path(env["WAREHOUSE"]).with_name("published")
-    if outcome.code and published.exists():
-        console.print(f"Readers still see the last good run: {published}", soft_wrap=True, markup=False)
+    if outcome.code and (left := engine.left_for_readers()):
+        console.print(left, soft_wrap=True, markup=False)
     return 1 if outcome.code else 0
 
 
-def finish(console: Console, env: dict[str, str], outcome: Outcome, began: float) -> None:
+def finish(console: Console, engine: Engine, outcome: Outcome, began: float) -> None:
     """Prints the summary and publishes the marts. Where that cannot be done, the outcome says why."""
     try:
-        show_summary(console, Path(env["WAREHOUSE"]))
-        has_forgotten = has_traces(Path(env["WAREHOUSE"]))
-        published = publish(Path(env["WAREHOUSE"]), keep_before=not has_forgotten)
-    except (OSError, duckdb.Error) as error:
+        show_summary(console, engine)
+        has_forgotten = engine.has_traces()
+        for_readers = engine.publish(keep_before=not has_forgotten)
+    except (OSError, *engine.errors) as error:
         outcome.code = 1
-        outcome.causes["publish"] = f"Built and tested, but not published: {said(error, 'the copy for readers', env)}"
+        outcome.causes["publish"] = f"Built and tested, but not published: {engine.said(error, 'the copy for readers')}"
         return
     try:
         if has_forgotten:
-            rewrite(Path(env["WAREHOUSE"]))
-    except (OSError, duckdb.Error) as error:
+            engine.remove_traces()
+    except (OSError, *engine.errors) as error:
         outcome.code = 1
         outcome.causes["rewrite"] = (
             "Built, tested and published, but deleted rows may still be in the warehouse's file: "
-            f"{said(error, 'writing it anew', env)}"
+            f"{engine.said(error, 'writing it anew')}"
         )
         return
     seconds = time.monotonic() - began
-    where = f"Tables: schema marts in {env['WAREHOUSE']}"
+    where = f"Tables: schema marts in {engine.place}"
     console.print(f"Built and tested in {seconds:.0f} s. {where}", soft_wrap=True, markup=False)
-    console.print(f"For BI: {published}/marts.duckdb, and a Parquet file a mart", soft_wrap=True, markup=False)
+    console.print(for_readers + engine.also_published, soft_wrap=True, markup=False)
 
 
 def environment() -> dict[str, str]:
@@ -163,44 +171,31 @@ def environment() -> dict[str, str]:
     return env
 
 
-def is_long_pause(env: dict[str, str]) -> bool:
+def is_long_pause(engine: Engine) -> bool:
     """Whether so many days may have been missed that they cannot be evaluated at once."""
+    as_of = engine.env.get("AS_OF")
     try:
-        known = what_is_known(Path(env["WAREHOUSE"]))
-        newest = date.fromisoformat(env["AS_OF"]) if env.get("AS_OF") else date.today()
+        known = what_is_known(engine)
+        newest = date.fromisoformat(as_of) if as_of else date.today()
         if (newest - known.last_evaluated).days <= known.days_a_step:
             return False
         # Events of long ago are no pause: there are new days where there are new files.
-        return bool(env.get("AS_OF")) or events_changed(env)
-    except (Refused, ValueError, duckdb.Error):
+        return bool(as_of) or engine.has_new_events()
+    except (Refused, ValueError, *engine.errors):
         # No history yet; or dbt says better what is wrong.
         return False
-
-
-def events_changed(env: dict[str, str]) -> bool:
-    """Whether the files of events are others than those that the warehouse has read."""
-    # They load dbt, which takes longer than the rest.
-    from raw_tables import BadInput, find_inputs
-
-    folder = Path(env.get("RAW_DATA") or PROJECT / "seeds" / "sample").resolve()
-    taxonomy = Path(env.get("TAXONOMY") or PROJECT / "seeds" / "event_taxonomy.csv").resolve()
-    try:
-        events = next(item for item in find_inputs(folder, taxonomy) if item.table.name == "events")
-    except BadInput:
-        return False
-    with duckdb.connect(env["WAREHOUSE"], read_only=True) as connection:
-        read = connection.execute("select fingerprint from raw.loaded_files where table_name = 'events'").fetchone()
-    return read != (events.fingerprint(),)
 
 
 # Building
 
 
-def build(console: Console, env: dict[str, str]) -> Outcome:
+def build(console: Console, engine: Engine) -> Outcome:
     """Runs `dbt build`, shows how far it is, and gives how it ended. Interrupted, it ends dbt first."""
+    env = dict(engine.env)
     logs = ["--log-format", "json", "--log-format-file", "text", "--log-level-file", "info"]
     # Unit tests are about the SQL, not about the data that came in: they are for `make test`.
     command = [str(Path(sys.executable).with_name("dbt")), *logs, "build", "--exclude-resource-type", "unit_test"]
+    command += engine.dbt_options
     dbt = started(command, PROJECT, env)
     outcome = Outcome()
     try:
@@ -304,7 +299,7 @@ def lacks(outcome: Outcome, kind: str, what: str, message: str) -> None:
     found.append((what, message))
     (first, said_of_it), *others = found
     more = f" (and {len(others)} more)" if others else ""
-    outcome.causes[kind] = short_of(kind, said_of_it, first + more, environment())
+    outcome.causes[kind] = engine_of(environment()).short_of(kind, said_of_it, first + more)
 
 
 def name_rows(outcome: Outcome, env: dict[str, str]) -> None:
@@ -315,10 +310,11 @@ def name_rows(outcome: Outcome, env: dict[str, str]) -> None:
             if name in lines:
                 lines[name] = lines[name].replace(" rows)", f" rows, {where})", 1)
     # What came in first: what became of it may follow from that.
+    engine = engine_of(env)
     for name_them in (name_input_rows, name_health_rows):
         try:
-            name_them(outcome, Path(env["WAREHOUSE"]))
-        except (OSError, duckdb.Error):
+            name_them(outcome, engine)
+        except (OSError, *engine.errors):
             # The line of the test itself stays, which says that something was found.
             pass
 
@@ -333,18 +329,18 @@ def told_of(outcome: Outcome, test: str) -> bool:
     return bool(told)
 
 
-def name_health_rows(outcome: Outcome, warehouse: Path) -> None:
+def name_health_rows(outcome: Outcome, engine: Engine) -> None:
     """Puts a line for each finding about the health of the segments where the outcome has one for all of them."""
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with engine.connect() as connection:
         rows = connection.execute(HEALTH_ROWS).fetchall()
     for check, status, *numbers, segments in rows if told_of(outcome, HEALTH_TEST) else []:
         lines = outcome.causes if status == "fail" else outcome.warnings
         lines[f"{check} {segments}"] = f"health {status}s: {check}: {health_words(check, *numbers)}: {segments}"
 
 
-def name_input_rows(outcome: Outcome, warehouse: Path) -> None:
+def name_input_rows(outcome: Outcome, engine: Engine) -> None:
     """The same of the events that came in."""
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with engine.connect() as connection:
         rows = connection.execute(INPUT_ROWS).fetchall()
     for check, status, *numbers in rows if told_of(outcome, INPUT_TEST) else []:
         lines = outcome.causes if status == "fail" else outcome.warnings
@@ -384,13 +380,15 @@ def cause(message: str) -> str:
     """The one line of a message of dbt that says what is wrong, without values that the engine quotes."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     for line in lines:
-        if re.match(r"(RAW_DATA|TAXONOMY|RETENTION_REPORTS|FUNNELS|AS_OF|WAREHOUSE|MEMORY_LIMIT): ", line):
+        if re.match(r"(RAW_DATA|TAXONOMY|RETENTION_REPORTS|FUNNELS|AS_OF|WAREHOUSE|MEMORY_LIMIT|BI_ROLE): ", line):
             return line
     file = next((f"{found.group(1)}: " for line in lines if (found := re.search(r" Error in .*\((.+)\)$", line))), "")
     said = [line for line in lines if not re.match(r"(\w+ Error( in .*)?$|> |LINE \d+:|\^)", line)] or lines
     text = " ".join(said[:2]) if said and said[0].endswith("Error") else "".join(said[:1])
     # A value that does not convert may be a person's id.
-    return file + (re.sub(r"'[^']*'|(?<=value )\"[^\"]*\"", "'...'", text) if " Error: " in text else text)
+    if " Error: " in text:
+        return file + re.sub(r"'[^']*'|(?<=value )\"[^\"]*\"", "'...'", text)
+    return file + engine_of(os.environ).hidden(text)
 
 
 def end(dbt: subprocess.Popen[str]) -> None:
@@ -407,9 +405,9 @@ def end(dbt: subprocess.Popen[str]) -> None:
 # Showing
 
 
-def show_summary(console: Console, warehouse: Path) -> None:
+def show_summary(console: Console, engine: Engine) -> None:
     """Prints the sizes of all segments at the as-of date, and what became of the input."""
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with engine.connect() as connection:
         as_of_date, members = connection.execute(
             "select as_of_date, members from marts.fct_segment_daily where segment_set = 'all' "
             f"and as_of_date = {LATEST}"

@@ -32,8 +32,8 @@
             row_number() over (
                 partition by as_of_dates.as_of_date, coalesce(aliases.user_id, users.user_id)
                 order by
-                    users.updated_at is null, users.updated_at desc, users.user_id desc, users.plan desc,
-                    users.country desc, users.language desc, users.channel desc
+                    users.updated_at is null, users.updated_at desc, users.user_id desc, users.plan desc nulls last,
+                    users.country desc nulls last, users.language desc nulls last, users.channel desc nulls last
             ) as newest
         from {{ ref('stg_generic__users') }} as users
         inner join {{ ref('int_as_of_dates') }} as as_of_dates

@@ -4,3 +4,7 @@
 {% macro default__days_after(day, days) -%}
     {{ day }} + {{ days }}
 {%- endmacro %}
+
+{% macro spark__days_after(day, days) -%}
+    date_add({{ day }}, {{ days }})
+{%- endmacro %}

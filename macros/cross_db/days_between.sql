@@ -2,5 +2,9 @@
 {% macro days_between(earlier, later) %}{{ return(adapter.dispatch('days_between', 'user_segments')(earlier, later)) }}{% endmacro %}
 
 {% macro default__days_between(earlier, later) -%}
-    cast({{ later }} - {{ earlier }} as integer)
+    cast({{ later }} - ({{ earlier }}) as integer)
+{%- endmacro %}
+
+{% macro spark__days_between(earlier, later) -%}
+    datediff({{ later }}, {{ earlier }})
 {%- endmacro %}

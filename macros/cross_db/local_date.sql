@@ -13,3 +13,11 @@
         cast(timezone('{{ var("timezone") }}', timezone('UTC', {{ expression }})) as date)
     {%- endif -%}
 {%- endmacro %}
+
+{% macro spark__local_date(expression) -%}
+    {%- if var('timezone') == 'UTC' -%}
+        cast({{ expression }} as date)
+    {%- else -%}
+        cast(from_utc_timestamp({{ expression }}, '{{ var("timezone") }}') as date)
+    {%- endif -%}
+{%- endmacro %}

@@ -8,3 +8,11 @@
 {% macro default__second_largest(expression) -%}
     max({{ expression }}, 2)[2]
 {%- endmacro %}
+
+{% macro postgres__second_largest(expression) -%}
+    (array_agg({{ expression }} order by {{ expression }} desc nulls last))[2]
+{%- endmacro %}
+
+{% macro spark__second_largest(expression) -%}
+    try_element_at(sort_array(collect_list({{ expression }}), false), 2)
+{%- endmacro %}

@@ -7,3 +7,11 @@
 {% macro default__sha256_of(expression) -%}
     sha256({{ expression }})
 {%- endmacro %}
+
+{% macro postgres__sha256_of(expression) -%}
+    encode(sha256(convert_to({{ expression }}, 'UTF8')), 'hex')
+{%- endmacro %}
+
+{% macro spark__sha256_of(expression) -%}
+    sha2({{ expression }}, 256)
+{%- endmacro %}

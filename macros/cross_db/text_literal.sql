@@ -11,3 +11,11 @@
     '{{ value | string | replace("'", "''") }}'
     {%- endif -%}
 {%- endmacro %}
+
+{% macro spark__text_literal(value) -%}
+    {%- if value is none or value is undefined or value == '' -%}
+    cast(null as {{ dbt.type_string() }})
+    {%- else -%}
+    '{{ value | string | replace("\\", "\\\\") | replace("'", "\\'") }}'
+    {%- endif -%}
+{%- endmacro %}

@@ -6,16 +6,15 @@
 
 {#- At the start of a run: the table to compare with. -#}
 {% macro create_built_days() %}
-    create schema if not exists runs;
-    create table if not exists runs.built_days (
-        cause {{ dbt.type_string() }},
-        event_date date,
-        version {{ dbt.type_string() }}
-    );
-    {%- if flags.FULL_REFRESH and var('event_retention_days') %}
-    {#- The stored models keep their rows (stored_models_full_refresh); all open days are to be built anew. #}
-    delete from runs.built_days;
-    {%- endif %}
+    {{ statements([
+        'create schema if not exists runs',
+        'create table if not exists runs.built_days (cause ' ~ dbt.type_string() ~ ', event_date date, version '
+        ~ dbt.type_string() ~ ')',
+    ]) }}
+    {%- if flags.FULL_REFRESH and var('event_retention_days') -%}
+        {#- The stored models keep their rows (stored_models_full_refresh); all open days are to be built anew. -#}
+        {{ statements([delete_rows(source('runs', 'built_days'), 'true')]) }}
+    {%- endif -%}
 {% endmacro %}
 
 {#-
@@ -27,9 +26,10 @@
 {% endmacro %}
 
 {#-
-  At the start of a run that builds: a stored model that was built by another version of its SQL, or of what it reads, is
-  dropped, since its columns may be others, too; whatever it had would be built anew. Not where closed days are kept in
-  it alone (vars.event_retention_days). Others stay: who builds a few models finds what these read.
+  At the start of a run that builds: a stored model that was built by another version of its SQL, or of what it reads,
+  is dropped, since its columns may be others, too; whatever it had would be built anew. So is one that a killed run
+  left unfinished (is_unfinished). Not where closed days are kept in it alone (stored_models_full_refresh). Others stay:
+  who builds a few models finds what these read.
 -#}
 {% macro drop_stored_models_of_another_version() %}
     {%- if execute and flags.WHICH in ('build', 'run') -%}
@@ -43,8 +43,11 @@
             {%- do known.update({row[0]: row[1]}) -%}
         {%- endfor -%}
         {%- set others = [] -%}
-        {%- for node in stored_models() if known.get(node.name) != version_of(node.name) -%}
-            {%- do others.append(node) -%}
+        {%- for node in stored_models() -%}
+            {%- set relation = adapter.get_relation(node.database, node.schema, node.alias) -%}
+            {%- if known.get(node.name) != version_of(node.name) or (relation and is_unfinished(relation)) -%}
+                {%- do others.append(node) -%}
+            {%- endif -%}
         {%- endfor -%}
         {%- if others -%}
             {#- dbt may have a transaction open here, which it would roll back, or none: now it has one. #}
@@ -53,17 +56,21 @@
             {%- endcall -%}
             {%- for node in others -%}
                 {%- set relation = adapter.get_relation(node.database, node.schema, node.alias) -%}
-                {%- if relation and not var('event_retention_days') -%}
+                {%- if relation and node.config.full_refresh is not false -%}
                     {%- do adapter.drop_relation(relation) -%}
                 {%- endif -%}
-                {%- do run_query("delete from runs.stored_model_versions where model_name = '" ~ node.name ~ "'") -%}
-                {%- do run_query(
-                    "insert into runs.stored_model_versions values ('" ~ node.name ~ "', '" ~ version_of(node.name)
-                    ~ "')"
-                ) -%}
-            {%- endfor %}
-            commit;
-            begin;
+            {%- endfor -%}
+            {%- set names, versions = [], [] -%}
+            {%- for node in others -%}
+                {%- do names.append("'" ~ node.name ~ "'") -%}
+                {%- do versions.append("('" ~ node.name ~ "', '" ~ version_of(node.name) ~ "')") -%}
+            {%- endfor -%}
+            {%- set noted = api.Relation.create(
+                database=others[0].database, schema='runs', identifier='stored_model_versions', type='table'
+            ) -%}
+            {%- do run_each([delete_rows(noted, 'model_name in (' ~ names | join(', ') ~ ')')]) -%}
+            {%- do run_each(['insert into runs.stored_model_versions values ' ~ versions | join(', ')]) -%}
+            {{ commit_what_was_done() }}
         {%- endif -%}
     {%- endif -%}
 {% endmacro %}
@@ -80,17 +87,13 @@
     {%- endfor -%}
     {%- if execute and 'int_changed_days' in built and not missing %}
         {%- set changed = graph.nodes['model.' ~ project_name ~ '.int_changed_days'].relation_name %}
-        begin;
-        delete from runs.built_days
-        where (cause, event_date) in (select cause, event_date from {{ changed }});
-        insert into runs.built_days
-        select
-            cause,
-            event_date,
-            version
-        from {{ changed }}
-        where version is not null;
-        commit;
+        {{ transaction([
+            delete_rows(
+                source('runs', 'built_days'), '(cause, event_date) in (select cause, event_date from ' ~ changed ~ ')'
+            ),
+            'insert into runs.built_days select cause, event_date, version from ' ~ changed
+            ~ ' where version is not null',
+        ]) }}
     {%- endif %}
 {% endmacro %}
 

@@ -16,51 +16,39 @@
         {%- set by_hash = without_key > 0 %}
         {%- for node in graph.nodes.values() | selectattr('resource_type', 'equalto', 'model')
             if node.config.materialized == 'incremental' and 'marts' in node.fqn and 'user_id' in node.columns
-            and load_relation(api.Relation.create(node.database, node.schema, node.alias)) %}
-            {%- if node.name == 'fct_segment_membership_history' %}
-            {#- The sizes of populations that were noted on each day are those of the people who are left. #}
-            update runs.evaluations set people = evaluations.people - gone.people
-            from (
-                select
-                    days.as_of_date,
-                    days.segment_set,
-                    count(distinct stays.user_id) as people
-                from (select distinct as_of_date, segment_set from runs.evaluations) as days
-                inner join {{ node.relation_name }} as stays
-                    on
-                        stays.valid_from <= days.as_of_date
-                        and (stays.valid_to is null or stays.valid_to > days.as_of_date)
-                        and days.segment_set in ('all', stays.segment_set)
-                where {{ is_erased('stays.user_id', by_hash) }}
-                group by days.as_of_date, days.segment_set
-            ) as gone
-            where evaluations.as_of_date = gone.as_of_date and evaluations.segment_set = gone.segment_set;
-            {%- endif %}
-            delete from {{ node.relation_name }} where {{ is_erased('user_id', by_hash) }};
+            and load_relation(relation_of(node)) %}
+            {%- if node.name == 'fct_segment_membership_history' -%}
+            {{ forget_stays(node, is_erased('user_id', by_hash)) }}
+            {%- else -%}
+            {{ statements([delete_rows(relation_of(node), is_erased('user_id', by_hash))]) }}
+            {%- endif -%}
         {%- endfor %}
         {%- set identities = graph.nodes['model.' ~ project_name ~ '.int_identities'] %}
-        {%- if load_relation(api.Relation.create(identities.database, identities.schema, identities.alias)) %}
+        {%- if load_relation(relation_of(identities)) %}
             {%- for name in ['int_half_hours', 'int_interest_days', 'int_key_events'] %}
             {%- set node = graph.nodes['model.' ~ project_name ~ '.' ~ name] %}
-            {%- if load_relation(api.Relation.create(node.database, node.schema, node.alias)) %}
-            delete from {{ node.relation_name }}
-            where pair_key in (
-                select pair_key
-                from {{ identities.relation_name }}
-                where
-                    {{ is_erased('user_id', by_hash) }}
-                    or (user_id is null and {{ is_erased("'anon:' || anonymous_id", by_hash) }})
-            );
+            {%- if load_relation(relation_of(node)) %}
+            {{ statements([delete_rows(
+                relation_of(node),
+                'pair_key in (select pair_key from ' ~ identities.relation_name ~ ' where '
+                ~ is_erased('user_id', by_hash) ~ ' or (user_id is null and '
+                ~ is_erased("'anon:' || anonymous_id", by_hash) ~ '))'
+            )]) }}
             {%- endif %}
             {%- endfor %}
             {#- An event of somebody else on a forgotten device stays theirs. #}
-            update {{ identities.relation_name }} set anonymous_id = null
-            where user_id is not null and {{ is_erased("'anon:' || anonymous_id", by_hash) }};
+            {{ statements([update_rows(
+                relation_of(identities),
+                {'anonymous_id': 'null'},
+                'user_id is not null and ' ~ is_erased("'anon:' || anonymous_id", by_hash)
+            )]) }}
         {%- endif %}
-        {#- dbt takes for granted that there is still one. #}
-        commit;
-        begin;
+        {{ commit_what_was_done() }}
     {%- endif %}
+{% endmacro %}
+
+{% macro relation_of(node) %}
+    {{ return(api.Relation.create(node.database, node.schema, node.alias, type='table')) }}
 {% endmacro %}
 
 {#- Whether an id as the marts know it is that of a forgotten person; as is_erased() of tools/raw_erasure.py. -#}

@@ -67,6 +67,13 @@
         ) -%}
     {%- endif -%}
 
+    {%- if declared.kind == 'flags' and segments | length > 62 -%}
+        {#- segment_columns(): as many as a number has places for. -#}
+        {%- do exceptions.raise_compiler_error(
+            "seg_" ~ name ~ " has " ~ segments | length ~ " segments; 62 is the most: make it an attribute set, or two"
+        ) -%}
+    {%- endif -%}
+
     {{ return({
         'name': name,
         'kind': declared.kind,

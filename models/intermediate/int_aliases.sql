@@ -21,7 +21,7 @@ ranked as (
         user_id,
         known_from,
         row_number() over (
-            partition by previous_id, known_from order by aliased_at desc, user_id desc
+            partition by previous_id, known_from order by aliased_at desc nulls last, user_id desc
         ) as newest_of_day
     from aliases
 

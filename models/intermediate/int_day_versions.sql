@@ -28,7 +28,7 @@ key_event_words as (
 meaning as (
 
     select
-        cast(sum({{ hash64_of_all(['event_name', 'event_type', 'is_activity']) }}) as {{ dbt.type_string() }})
+        cast({{ sum_of_hashes(hash64_of_all(['event_name', 'event_type', 'is_activity'])) }} as {{ dbt.type_string() }})
             as version
     from event_taxonomy
 
@@ -37,7 +37,7 @@ meaning as (
 -- ... and with the list of events that are kept one by one, which is never empty.
 kept as (
 
-    select cast(sum({{ hash64_of_all(['word']) }}) as {{ dbt.type_string() }}) as version
+    select cast({{ sum_of_hashes(hash64_of_all(['word'])) }} as {{ dbt.type_string() }}) as version
     from key_event_words
 
 ),
@@ -61,7 +61,7 @@ final as (
     select
         'exchange_rates' as cause,
         rate_date as event_date,
-        cast(sum({{ hash64_of_all(['currency', 'rate']) }}) as {{ dbt.type_string() }}) as version
+        cast({{ sum_of_hashes(hash64_of_all(['currency', 'rate'])) }} as {{ dbt.type_string() }}) as version
     from exchange_rates
     group by rate_date
 

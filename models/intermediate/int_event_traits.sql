@@ -1,12 +1,12 @@
 -- The combinations of traits that events showed, with the hash by which the half hours know them: some hundred rows in
 -- place of four texts in each of millions.
--- depends_on: {{ ref('int_changed_files') }}
+-- depends_on: {{ ref('int_changed_days') }}, {{ ref('int_changed_files') }}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
     full_refresh=stored_models_full_refresh(),
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where traits_key not in "
-        ~ "(select traits_key from {{ ref('int_half_hours') }}){% endif %}",
+    pre_hook="{% if is_incremental() %}{{ delete_stale_rows(none_of('traits_key', 'select traits_key from '
+        ~ ref('int_half_hours'))) }}{% endif %}",
 ) }}
 
 with combinations as (
@@ -18,7 +18,9 @@ with combinations as (
         device_type
     from {{ ref('stg_descriptors') }}
     {%- if is_incremental() %}
-    where source_file in (select changed_files.source_file from {{ ref('int_changed_files') }} as changed_files)
+    where
+        source_file in (select changed_files.source_file from {{ ref('int_changed_files') }} as changed_files)
+        {{ and_on_stored_days('stored_day', 'select event_date from ' ~ ref('int_changed_days')) }}
     {%- endif %}
 
 ),
@@ -40,7 +42,7 @@ final as (
     select * from keyed
     where traits_key in (select half_hours.traits_key from {{ ref('int_half_hours') }} as half_hours)
     {%- if is_incremental() %}
-    and traits_key not in (select known.traits_key from {{ this }} as known)
+    and {{ none_of('traits_key', 'select known.traits_key from ' ~ this ~ ' as known') }}
     {%- endif %}
 
 )

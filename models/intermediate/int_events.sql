@@ -54,6 +54,7 @@ final as (
         end as revenue,
         unique_events.properties,
         unique_events.source_file,
+        unique_events.stored_day,
         event_taxonomy.event_name is not null as is_listed,
         coalesce(
             event_taxonomy.event_type in ('purchase', 'refund')

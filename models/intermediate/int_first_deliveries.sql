@@ -6,9 +6,9 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where event_date in "
-        ~ "(select event_date from {{ ref('int_days_nearby') }} where days_off between -1 and 1) "
-        ~ "or event_date < (select max(first_open_day) from {{ source('runs', 'retention') }}){% endif %}",
+    pre_hook="{% if is_incremental() %}{{ delete_stale_rows('event_date in (select event_date from '
+        ~ ref('int_days_nearby') ~ ' where days_off between -1 and 1) or event_date < (select max(first_open_day) from '
+        ~ source('runs', 'retention') ~ ')') }}{% endif %}",
 ) }}
 -- stg_events is named twice, not imported once: DuckDB would keep a shared CTE as a copy of all events.
 with
@@ -45,6 +45,7 @@ repeated as (
     where
         source_file in (select files.source_file from files)
         and {{ local_date('event_at') }} in (select days_to_read.event_date from days_to_read)
+        {{ and_on_stored_days('stored_day', 'select event_date from ' ~ ref('int_days_nearby')) }}
     {%- endif %}
     group by 1
     having count(*) > 1
@@ -63,6 +64,7 @@ deliveries as (
     {%- if is_incremental() %}
         and source_file in (select files.source_file from files)
         and {{ local_date('event_at') }} in (select days_to_read.event_date from days_to_read)
+        {{ and_on_stored_days('stored_day', 'select event_date from ' ~ ref('int_days_nearby')) }}
         {%- endif %}
 
 ),
@@ -75,9 +77,11 @@ ranked as (
         row_number() over (
             partition by event_id, event_date
             order by
-                received_at, event_at, event_name, user_id, anonymous_id, session_id, platform, device_type, os,
-                country, language, channel, page_path, referrer, item_category, search_query, quantity, revenue,
-                currency, properties, source_file
+                received_at, event_at, event_name, user_id nulls last, anonymous_id nulls last, session_id nulls last,
+                platform nulls last, device_type nulls last, os nulls last, country nulls last, language nulls last,
+                channel nulls last, page_path nulls last, referrer nulls last, item_category nulls last,
+                search_query nulls last, quantity nulls last, revenue nulls last, currency nulls last,
+                properties nulls last, source_file
         ) as delivery,
         count(*) over (partition by event_id_hash, event_date) as deliveries
     from deliveries

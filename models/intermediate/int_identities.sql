@@ -6,8 +6,8 @@
     materialized='incremental',
     incremental_strategy='append',
     full_refresh=stored_models_full_refresh(),
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where (pair_key, first_seen_at) not in "
-        ~ "(select pair_key, min(first_event_at) from {{ ref('int_half_hours') }} group by pair_key){% endif %}",
+    pre_hook="{% if is_incremental() %}{{ delete_stale_rows(none_of(['pair_key', 'first_seen_at'], 'select pair_key, '
+        ~ 'min(first_event_at) from ' ~ ref('int_half_hours') ~ ' group by pair_key')) }}{% endif %}",
 ) }}
 
 with pairs as (
@@ -20,7 +20,7 @@ with pairs as (
         min(event_date) as first_seen_on
     from {{ ref('int_half_hours') }}
     {%- if is_incremental() %}
-    where pair_key not in (select known.pair_key from {{ this }} as known)
+    where {{ none_of('pair_key', 'select known.pair_key from ' ~ this ~ ' as known') }}
     {%- endif %}
     group by pair_key, user_key, device_key
 
@@ -43,7 +43,13 @@ descriptors as (
         anonymous_id
     from {{ ref('stg_descriptors') }}
     {%- if is_incremental() %}
-    where source_file in (select files.source_file from files)
+    where
+        source_file in (select files.source_file from files)
+        {{ and_on_stored_days(
+            'stored_day',
+            'select min(event_date) as event_date from ' ~ ref('int_half_hours') ~ ' where '
+            ~ none_of('pair_key', 'select known.pair_key from ' ~ this ~ ' as known') ~ ' group by pair_key',
+        ) }}
     {%- endif %}
 
 ),

@@ -17,7 +17,7 @@ aliased as (
 
     select
         previous_id as user_id,
-        sum({{ hash64_of_all(['user_id', 'known_from', 'known_to']) }}) as aliases_key
+        {{ sum_of_hashes(hash64_of_all(['user_id', 'known_from', 'known_to'])) }} as aliases_key
     from aliases
     group by previous_id
 

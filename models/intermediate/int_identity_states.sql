@@ -12,7 +12,7 @@ final as (
 
     select
         group_key,
-        {{ hash64_of_all(['sum(row_key)']) }} as state_key
+        {{ hash64_of_all([sum_of_hashes('row_key')]) }} as state_key
     from identity_groups
     group by group_key
 

@@ -5,8 +5,9 @@
     materialized='incremental',
     incremental_strategy='append',
     full_refresh=stored_models_full_refresh(),
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where event_date in "
-        ~ "(select event_date from {{ ref('int_changed_days') }}){% endif %}",
+    partition_by='event_date',
+    pre_hook="{% if is_incremental() %}{{ delete_days('select event_date from '
+        ~ ref('int_changed_days')) }}{% endif %}",
 ) }}
 
 with events as (
@@ -20,6 +21,7 @@ with events as (
     {%- if is_incremental() %}
         and event_date in (select changed_days.event_date from {{ ref('int_changed_days') }} as changed_days)
         and source_file in (select changed_files.source_file from {{ ref('int_changed_files') }} as changed_files)
+        {{ and_on_stored_days('stored_day', 'select event_date from ' ~ ref('int_changed_days')) }}
         {%- endif %}
 
 ),

@@ -24,9 +24,7 @@ traits as (
 key_events as (
 
     select * from {{ ref('int_person_key_events') }}
-    where
-        as_of_date = (select latest.as_of_date from latest)
-        and event_type in ('sign_up', 'login', 'core_action', 'purchase')
+    where event_type in ('sign_up', 'login', 'core_action', 'purchase')
 
 ),
 
@@ -41,22 +39,35 @@ first_seen as (
 
 ),
 
-numbered as (
+firsts as (
 
     select
         person_key,
         event_type,
-        event_date,
-        event_at,
-        row_number() over (partition by person_key, event_type order by event_at) as nth_event
+        {{ value_at_min('event_date', 'event_at') }} as event_date,
+        min(event_at) as event_at
     from key_events
+    where event_type <> 'login'
+    group by person_key, event_type
 
 ),
 
 first_sign_ups as (
 
-    select * from numbered
-    where event_type = 'sign_up' and nth_event = 1
+    select * from firsts
+    where event_type = 'sign_up'
+
+),
+
+numbered_purchases as (
+
+    select
+        person_key,
+        event_date,
+        event_at,
+        row_number() over (partition by person_key order by event_at) as nth_event
+    from key_events
+    where event_type = 'purchase'
 
 ),
 
@@ -99,6 +110,25 @@ core_days as (
 
 ),
 
+core_spans as (
+
+    select
+        person_key,
+        day_number,
+        lag(day_number, 2) over (partition by person_key order by day_number) as third_last_day
+    from core_days
+
+),
+
+-- Three weeks of four have three days that lie less than 28 days apart: few people have them.
+with_three_days as (
+
+    select distinct person_key
+    from core_spans
+    where day_number - third_last_day < 28
+
+),
+
 -- Whether there was a core action in the week that ends on a day with one (always), 1, 2, 3 weeks before, and after.
 core_weeks as (
 
@@ -123,6 +153,7 @@ core_weeks as (
         {%- endfor %}
         1 as in_week_0
     from core_days
+    where person_key in (select with_three_days.person_key from with_three_days)
 
 ),
 
@@ -159,26 +190,9 @@ habits as (
 
 ),
 
-active_days as (
-
-    select distinct
-        person_key,
-        event_date
-    from person_days
-    where events > 0
-
-),
-
 compared_days as (
 
-    select
-        person_key,
-        event_date,
-        lead(event_date) over (partition by person_key order by event_date) as next_date,
-        row_number() over (
-            partition by person_key, {{ first_day_of_period('month', 'event_date') }} order by event_date
-        ) as nth_of_month
-    from active_days
+    select * from {{ ref('int_active_days') }}
 
 ),
 
@@ -186,9 +200,9 @@ busy_months as (
 
     select
         person_key,
-        min(event_date) as moment_date
+        min(active_on) as moment_date
     from compared_days
-    where nth_of_month = {{ var('monthly_activity_threshold') }}
+    where {{ first_day_of_period('month', 'begins_threshold_on') }} = {{ first_day_of_period('month', 'active_on') }}
     group by person_key
 
 ),
@@ -198,11 +212,11 @@ dormant as (
 
     select
         person_key,
-        max({{ days_after('event_date', 30) }}) as moment_date
+        max({{ days_after('active_on', 30) }}) as moment_date
     from compared_days
     where
-        {{ days_after('event_date', 30) }} <= (select latest.as_of_date from latest)
-        and (next_date is null or next_date > {{ days_after('event_date', 30) }})
+        {{ days_after('active_on', 30) }} <= (select latest.as_of_date from latest)
+        and (next_active_on is null or next_active_on > {{ days_after('active_on', 30) }})
     group by person_key
 
 ),
@@ -211,9 +225,9 @@ came_back as (
 
     select
         person_key,
-        max(next_date) as moment_date
+        max(next_active_on) as moment_date
     from compared_days
-    where next_date >= {{ days_after('event_date', 30) }}
+    where next_active_on >= {{ days_after('active_on', 30) }}
     group by person_key
 
 ),
@@ -233,20 +247,28 @@ final as (
     union all
 
     {% endfor -%}
-    {% for moment, event_type, nth_event in [
-        ('activated', 'core_action', 1), ('first_purchase', 'purchase', 1), ('second_purchase', 'purchase', 2)
-    ] -%}
+    {% for moment, event_type in [('activated', 'core_action'), ('first_purchase', 'purchase')] -%}
     select
         person_key,
         '{{ moment }}' as moment,
         event_date as moment_date,
         event_at as moment_at
-    from numbered
-    where event_type = '{{ event_type }}' and nth_event = {{ nth_event }}
+    from firsts
+    where event_type = '{{ event_type }}'
 
     union all
 
     {% endfor -%}
+    select
+        person_key,
+        'second_purchase' as moment,
+        event_date as moment_date,
+        event_at as moment_at
+    from numbered_purchases
+    where nth_event = 2
+
+    union all
+
     {% for moment, rows in [
         ('habit', 'habits'), ('monthly_activity_threshold', 'busy_months'), ('went_dormant', 'dormant'),
         ('came_back', 'came_back')

@@ -3,15 +3,18 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where (group_key, state_key) not in "
-        ~ "(select group_key, state_key from {{ ref('int_identity_states') }}){% endif %}",
+    pre_hook="{% if is_incremental() %}{{ delete_stale_rows(none_of(['group_key', 'state_key'], 'select group_key, '
+        ~ 'state_key from ' ~ ref('int_identity_states'))) }}{% endif %}",
 ) }}
 
 with states as (
 
     select * from {{ ref('int_identity_states') }}
     {%- if is_incremental() %}
-    where (group_key, state_key) not in (select known.group_key, known.state_key from {{ this }} as known)
+    where
+        {{ none_of(
+            ['group_key', 'state_key'], 'select known.group_key, known.state_key from ' ~ this ~ ' as known'
+        ) }}
     {%- endif %}
 
 ),
@@ -155,7 +158,7 @@ of_people as (
 
 ),
 
-keyed as (
+keyed as {{ once() }} (
 
     select
         pair_key,
@@ -221,7 +224,8 @@ final as (
             'keyed.device',
             'versions.known_from',
             'versions.known_to',
-            'sum(keyed.pair_key) over (partition by keyed.person_key, keyed.device, versions.known_from)',
+            sum_of_hashes('keyed.pair_key')
+            ~ ' over (partition by keyed.person_key, keyed.device, versions.known_from)',
         ]) }} as version_key
     from keyed
     inner join versions

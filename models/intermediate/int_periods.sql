@@ -8,16 +8,15 @@ with as_of_dates as (
 
 active_days as (
 
-    select period_start
-    from {{ ref('int_active_periods') }}
-    where period = 'day'
+    select active_on
+    from {{ ref('int_active_days') }}
 
 ),
 
 bounds as (
 
     select
-        min(active_days.period_start) as first_day,
+        min(active_days.active_on) as first_day,
         (select max(as_of_dates.as_of_date) from as_of_dates) as last_day
     from active_days
 

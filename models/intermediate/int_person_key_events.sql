@@ -1,26 +1,32 @@
--- The key events up to each as-of date, each with the person whose it is at that date.
+-- The key events up to the latest as-of date, each with the person whose it is then.
 with key_events as (
 
     select * from {{ ref('int_key_events') }}
 
 ),
 
+latest as (
+
+    select max(as_of_date) as as_of_date
+    from {{ ref('int_as_of_dates') }}
+
+),
+
 people as (
 
     select
-        as_of_dates.as_of_date,
-        people.pair_key,
-        people.person_key
-    from {{ ref('int_people') }} as people
-    inner join {{ ref('int_as_of_dates') }} as as_of_dates
-        on people.known_from <= as_of_dates.as_of_date and people.known_to > as_of_dates.as_of_date
+        pair_key,
+        person_key
+    from {{ ref('int_people') }}
+    where
+        known_from <= (select latest.as_of_date from latest)
+        and known_to > (select latest.as_of_date from latest)
 
 ),
 
 final as (
 
     select
-        people.as_of_date,
         people.person_key,
         key_events.event_date,
         key_events.event_at,
@@ -28,7 +34,8 @@ final as (
         key_events.event_type
     from key_events
     inner join people
-        on key_events.pair_key = people.pair_key and key_events.event_date <= people.as_of_date
+        on key_events.pair_key = people.pair_key
+    where key_events.event_date <= (select latest.as_of_date from latest)
 
 )
 

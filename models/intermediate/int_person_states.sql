@@ -15,7 +15,7 @@ final as (
     select
         as_of_date,
         person_key,
-        {{ hash64_of_all(['sum(' ~ hash64_of_all(['row_key', 'window_days', 'core_action_week']) ~ ')']) }} as state_key
+        {{ hash64_of_all([sum_of_hashes(hash64_of_all(['row_key', 'window_days', 'core_action_week']))]) }} as state_key
     from person_days
     group by as_of_date, person_key
 

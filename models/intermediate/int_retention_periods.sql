@@ -25,20 +25,16 @@ person_days as (
 person_key_events as (
 
     select * from {{ ref('int_person_key_events') }}
-    where as_of_date = (select latest.as_of_date from latest)
 
 ),
 
 kinds as (
 
-    select distinct
-        event_name,
-        event_type
-    from {{ ref('int_key_events') }}
+    select * from {{ ref('int_key_event_kinds') }}
 
 ),
 
-asked as (
+words as (
 
     select
         start_event as word,
@@ -52,11 +48,22 @@ asked as (
 
 ),
 
+-- Short, in place of texts, where every row has one.
+asked as (
+
+    select
+        word,
+        period,
+        cast(row_number() over (order by word, period) as smallint) as asked_number
+    from words
+
+),
+
 -- A handful of rows, so that events are joined by equality.
 asked_kinds as (
 
     select
-        asked.word,
+        asked.asked_number,
         asked.period,
         kinds.event_name,
         kinds.event_type
@@ -71,7 +78,7 @@ asked_kinds as (
 done as (
 
     select
-        asked.word,
+        asked.asked_number,
         asked.period,
         person_days.person_key,
         person_days.event_date,
@@ -83,7 +90,7 @@ done as (
     union all
 
     select
-        asked_kinds.word,
+        asked_kinds.asked_number,
         asked_kinds.period,
         person_key_events.person_key,
         person_key_events.event_date,
@@ -99,7 +106,10 @@ done as (
 dated as (
 
     select
-        *,
+        asked_number,
+        person_key,
+        event_date,
+        occurrences,
         case period
             {%- for period in ['day', 'week', 'month'] %}
             when '{{ period }}' then {{ first_day_of_period(period, 'event_date') }}
@@ -109,17 +119,31 @@ dated as (
 
 ),
 
-final as (
+periods as (
 
     select
-        word,
-        period,
+        asked_number,
         person_key,
         period_start,
         min(event_date) as first_date,
         cast(sum(occurrences) as bigint) as occurrences
     from dated
-    group by word, period, person_key, period_start
+    group by asked_number, person_key, period_start
+
+),
+
+final as (
+
+    select
+        asked.word,
+        asked.period,
+        periods.person_key,
+        periods.period_start,
+        periods.first_date,
+        periods.occurrences
+    from periods
+    inner join asked
+        on periods.asked_number = asked.asked_number
 
 )
 

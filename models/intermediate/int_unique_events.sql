@@ -25,16 +25,14 @@ with delivered_once as (
         currency,
         properties,
         source_file,
-        {{ local_date('event_at') }} as event_date
+        {{ local_date('event_at') }} as event_date,
+        stored_day
     from {{ ref('stg_events') }}
     where
-        -- Not as `not exists`: DuckDB would first collect all ids and times there are.
-        ({{ hash64('event_id') }}, {{ local_date('event_at') }}) not in (
-            select
-                repeated.event_id_hash,
-                repeated.event_date
-            from {{ ref('int_first_deliveries') }} as repeated
-        )
+        {{ none_of(
+            [hash64('event_id'), local_date('event_at')],
+            'select repeated.event_id_hash, repeated.event_date from ' ~ ref('int_first_deliveries') ~ ' as repeated',
+        ) }}
 
 ),
 
@@ -63,7 +61,8 @@ first_deliveries as (
         currency,
         properties,
         source_file,
-        event_date
+        event_date,
+        event_date as stored_day
     from {{ ref('int_first_deliveries') }}
 
 ),

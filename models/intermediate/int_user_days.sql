@@ -8,9 +8,10 @@
     materialized='incremental',
     incremental_strategy='append',
     full_refresh=stored_models_full_refresh(),
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where "
-        ~ "event_date in (select event_date from {{ ref('int_days_nearby') }} where days_off in (0, 1)) "
-        ~ "or version_key not in (select version_key from {{ ref('int_people') }}){% endif %}",
+    partition_by='event_date',
+    pre_hook="{% if is_incremental() %}{{ delete_stale_rows('event_date in (select event_date from '
+        ~ ref('int_days_nearby') ~ ' where days_off in (0, 1)) or ' ~ none_of('version_key', 'select version_key from '
+        ~ ref('int_people'))) }}{% endif %}",
 ) }}
 
 with
@@ -35,7 +36,7 @@ versions_anew as (
 
     select version_key
     from {{ ref('int_people') }}
-    where version_key not in (select known.version_key from {{ this }} as known)
+    where {{ none_of('version_key', 'select known.version_key from ' ~ this ~ ' as known') }}
 
 ),
 

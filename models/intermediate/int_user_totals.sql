@@ -5,8 +5,8 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where (person_key, state_key) not in "
-        ~ "(select person_key, state_key from {{ ref('int_person_states') }}){% endif %}",
+    pre_hook="{% if is_incremental() %}{{ delete_stale_rows(none_of(['person_key', 'state_key'], 'select person_key, '
+        ~ 'state_key from ' ~ ref('int_person_states'))) }}{% endif %}",
 ) }}
 {%- set person_days = 'days_anew' if is_incremental() else ref('int_person_days') %}
 
@@ -19,7 +19,10 @@ with states_anew as (
         min(as_of_date) as as_of_date
     from {{ ref('int_person_states') }}
     {%- if is_incremental() %}
-    where (person_key, state_key) not in (select known.person_key, known.state_key from {{ this }} as known)
+    where
+        {{ none_of(
+            ['person_key', 'state_key'], 'select known.person_key, known.state_key from ' ~ this ~ ' as known'
+        ) }}
     {%- endif %}
     group by person_key, state_key
 
@@ -262,7 +265,9 @@ final as (
         cast(totals.sessions_lifetime as integer) as sessions_lifetime,
         cast(coalesce(totals.events_28d, 0) as integer) as events_28d,
         coalesce(
-            (totals.session_seconds_28d + coalesce(carried.carried_session_seconds_28d, 0))
+            cast(
+                totals.session_seconds_28d + coalesce(carried.carried_session_seconds_28d, 0) as {{ type_double() }}
+            )
             / nullif(totals.sessions_28d, 0) / 60, 0
         ) as avg_session_minutes_28d,
         cast(coalesce(activity.mobile_active_days_90d, 0) as integer) as mobile_active_days_90d,
@@ -280,7 +285,9 @@ final as (
         case
             when purchases.purchase_days_lifetime = 1 then 0
             when purchases.purchase_days_lifetime > 1
-                then purchases.repeat_revenue / nullif(purchases.repeat_days_with_revenue, 0)
+                then
+                    cast(purchases.repeat_revenue as {{ type_double() }})
+                    / nullif(purchases.repeat_days_with_revenue, 0)
         end as avg_purchase_day_revenue_repeat,
         -- A purchase in the same instant closes the cart.
         case

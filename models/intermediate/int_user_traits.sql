@@ -31,8 +31,9 @@ ranked_users as (
         row_number() over (
             partition by as_of_dates.as_of_date, coalesce(aliases.user_id, users.user_id)
             order by
-                users.updated_at is null, users.updated_at desc, users.user_id desc, users.plan desc,
-                users.country desc, users.language desc, users.channel desc, users.signed_up_at desc
+                users.updated_at is null, users.updated_at desc, users.user_id desc, users.plan desc nulls last,
+                users.country desc nulls last, users.language desc nulls last, users.channel desc nulls last,
+                users.signed_up_at desc nulls last
         ) as newest
     from users
     inner join as_of_dates

@@ -41,7 +41,7 @@ final as (
 
         case
             {%- for segment in set.segments %}
-            when segments.{{ set.name }}__{{ segment.name }} then '{{ segment.name }}'
+            when {{ is_in_segment(set, segment, 'segments') }} then '{{ segment.name }}'
             {%- endfor %}
         end as {{ set.name }},
         {%- endfor %}

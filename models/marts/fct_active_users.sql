@@ -1,41 +1,83 @@
 -- How many people were active on each day, and in the 7 and the 28 days that end on it: of everybody, and of each
 -- segment as the history holds it for that day.
 --
--- A day of activity counts for N days from it on, so a person counts without a break as long as no two active days lie
--- further apart than that. These spells are few, and are counted where they begin and where they end.
+-- A day of activity counts for N days from it on, or until the person's next one if that comes earlier, which counts
+-- from there: so nobody counts twice, and what is counted are the days on which somebody begins to count and ceases to.
+{%- set measures = [('dau', 1), ('wau', 7), ('mau', 28)] %}
 with evaluated_segments as (
 
     select * from {{ ref('int_evaluated_segments') }}
 
 ),
 
+evaluated as (
+
+    select
+        min(as_of_date) as first_day,
+        max(as_of_date) as last_day
+    from evaluated_segments
+
+),
+
+-- Half-open, as stays are.
 active_days as (
 
     select
         person_key,
-        period_start as active_on,
-        previous_start as previous_active_on,
-        next_start as next_active_on
-    from {{ ref('int_active_periods') }}
-    where period = 'day'
+        {%- for measure, days in measures %}
+        least({{ days_after('active_on', days) }}, coalesce(next_active_on, {{ end_of_time() }}))
+            as {{ measure }}_ends_before,
+        {%- endfor %}
+        active_on as begins_on
+    from {{ ref('int_active_days') }}
 
 ),
 
--- Where a spell begins (1) or does not, and where it ends or goes on: the days between do not matter.
-edges as (
-    {%- for measure, days in [('dau', 1), ('wau', 7), ('mau', 28)] %}
+-- The part of it in which the person was in the same segments; of days around those that were evaluated alone.
+parts as (
 
     select
-        person_key,
-        '{{ measure }}' as measure,
-        active_on,
-        case
-            when previous_active_on is null or {{ days_after('previous_active_on', days) }} < active_on then 1
-            else 0
-        end as begins,
-        {{ days_after('active_on', days) }} as counts_until,
-        case when next_active_on <= {{ days_after('active_on', days) }} then 0 else 1 end as ends
+        segment_spells.combination_key,
+        {%- for measure, days in measures %}
+        least(active_days.{{ measure }}_ends_before, segment_spells.valid_to) as {{ measure }}_ends_before,
+        {%- endfor %}
+        greatest(active_days.begins_on, segment_spells.valid_from) as begins_on
     from active_days
+    inner join {{ ref('int_segment_spells') }} as segment_spells
+        on
+            active_days.person_key = segment_spells.person_key
+            and active_days.begins_on < segment_spells.valid_to
+            and active_days.mau_ends_before > segment_spells.valid_from
+    where
+        active_days.mau_ends_before > (select evaluated.first_day from evaluated)
+        and active_days.begins_on <= (select evaluated.last_day from evaluated)
+
+),
+
+-- Added up by combination of segments first; null stands for everybody.
+counted as (
+    {%- for measure, days in measures %}
+
+    select
+        null as combination_key,
+        '{{ measure }}' as measure,
+        begins_on,
+        {{ measure }}_ends_before as ends_before,
+        count(*) as users
+    from active_days
+    group by begins_on, {{ measure }}_ends_before
+
+    union all
+
+    select
+        combination_key,
+        '{{ measure }}' as measure,
+        begins_on,
+        {{ measure }}_ends_before as ends_before,
+        count(*) as users
+    from parts
+    where begins_on < {{ measure }}_ends_before
+    group by combination_key, begins_on, {{ measure }}_ends_before
     {%- if not loop.last %}
 
     union all
@@ -44,77 +86,7 @@ edges as (
 
 ),
 
-paired as (
-
-    select
-        person_key,
-        measure,
-        active_on,
-        begins,
-        ends,
-        counts_until,
-        lead(counts_until) over (partition by person_key, measure order by active_on) as next_counts_until
-    from edges
-    where begins = 1 or ends = 1
-
-),
-
--- Half-open, as stays are.
-spells as (
-
-    select
-        person_key,
-        measure,
-        active_on as begins_on,
-        case when ends = 1 then counts_until else next_counts_until end as ends_before
-    from paired
-    where begins = 1
-
-),
-
--- The part of a spell in which the person was in the same segments.
-parts as (
-
-    select
-        segment_spells.combination_key,
-        spells.measure,
-        greatest(spells.begins_on, segment_spells.valid_from) as begins_on,
-        least(spells.ends_before, segment_spells.valid_to) as ends_before
-    from spells
-    inner join {{ ref('int_segment_spells') }} as segment_spells
-        on
-            spells.person_key = segment_spells.person_key
-            and spells.begins_on < segment_spells.valid_to
-            and spells.ends_before > segment_spells.valid_from
-
-),
-
--- Added up by combination of segments first; null stands for everybody.
-counted as (
-
-    select
-        null as combination_key,
-        measure,
-        begins_on,
-        ends_before,
-        count(*) as users
-    from spells
-    group by measure, begins_on, ends_before
-
-    union all
-
-    select
-        combination_key,
-        measure,
-        begins_on,
-        ends_before,
-        count(*) as users
-    from parts
-    group by combination_key, measure, begins_on, ends_before
-
-),
-
-turns as (
+turns as {{ once() }} (
 
     select
         combination_key,

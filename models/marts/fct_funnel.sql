@@ -18,123 +18,157 @@ latest as (
 
 ),
 
-people as (
-
-    select
-        person_key,
-        min(user_id) as user_id
-    from {{ ref('int_people') }}
-    where
-        known_from <= (select latest.as_of_date from latest)
-        and known_to > (select latest.as_of_date from latest)
-    group by person_key
-
-),
-
 user_segments as (
 
     select
-        user_id,
-        combination_key
-    from {{ ref('int_user_segments') }}
-    where as_of_date = (select latest.as_of_date from latest)
+        -- As int_people makes it.
+        {{ hash64('every_date.user_id') }} as person_key,
+        every_date.combination_key
+    from {{ ref('int_user_segments') }} as every_date
+    where every_date.as_of_date = (select latest.as_of_date from latest)
 
 ),
 
 combination_segments as (
 
+    select * from {{ ref('int_latest_combination_segments') }}
+
+),
+
+-- Those with members, and everybody.
+segments as (
+
     select
-        combination_key,
         segment_set,
-        segment
-    from {{ ref('int_combination_segments') }}
-    where as_of_date = (select latest.as_of_date from latest)
-
-    union all
-
-    select distinct
-        combination_key,
-        'all' as segment_set,
-        'all' as segment
-    from user_segments
-
-    union all
-
-    -- Who was never active is in no segment, and still somebody.
-    select
-        0 as combination_key,
-        'all' as segment_set,
-        'all' as segment
+        segment,
+        {{ hash64_of_all(['segment_set', 'segment']) }} as segment_key
+    from {{ ref('dim_segments') }}
+    where
+        segment_set = 'all'
+        or {{ hash64_of_all(['segment_set', 'segment']) }} in (
+            select combination_segments.segment_key from combination_segments
+        )
 
 ),
 
-taken as (
+-- How far each person came in all funnels, as one number: of the same number are many, who are counted together.
+results as (
 
     select
-        attempts.funnel,
-        attempts.step,
-        attempts.seconds_from_previous,
-        coalesce(user_segments.combination_key, 0) as combination_key
+        person_key,
+        {{ sum_of_hashes(hash64_of_all(['funnel', 'step'])) }} as result_key
     from attempts
-    inner join people
-        on attempts.person_key = people.person_key
-    left join user_segments
-        on people.user_id = user_segments.user_id
+    group by person_key
 
 ),
 
+examples as (
+
+    select
+        result_key,
+        min(person_key) as person_key
+    from results
+    group by result_key
+
+),
+
+steps_of_results as (
+
+    select
+        examples.result_key,
+        attempts.funnel,
+        attempts.step
+    from examples
+    inner join attempts
+        on examples.person_key = attempts.person_key
+
+),
+
+-- By combination of segments first. Who was never active is in no segment, and still somebody.
 of_combinations as (
 
     select
-        funnel,
-        step,
-        combination_key,
+        results.result_key,
+        user_segments.combination_key,
         count(*) as users
-    from taken
-    group by funnel, step, combination_key
+    from results
+    left join user_segments
+        on results.person_key = user_segments.person_key
+    group by results.result_key, user_segments.combination_key
+
+),
+
+of_segments as (
+
+    select
+        of_combinations.result_key,
+        combination_segments.segment_key,
+        sum(of_combinations.users) as users
+    from of_combinations
+    inner join combination_segments
+        on of_combinations.combination_key = combination_segments.combination_key
+    group by of_combinations.result_key, combination_segments.segment_key
+
+    union all
+
+    select
+        result_key,
+        {{ hash64_of_all(["'all'", "'all'"]) }} as segment_key,
+        sum(users) as users
+    from of_combinations
+    group by result_key
 
 ),
 
 counted as (
 
     select
-        of_combinations.funnel,
-        of_combinations.step,
-        combination_segments.segment_set,
-        combination_segments.segment,
-        cast(sum(of_combinations.users) as bigint) as users
-    from of_combinations
-    inner join combination_segments
-        on of_combinations.combination_key = combination_segments.combination_key
-    group by
-        of_combinations.funnel, of_combinations.step, combination_segments.segment_set, combination_segments.segment
+        steps_of_results.funnel,
+        steps_of_results.step,
+        of_segments.segment_key,
+        cast(sum(of_segments.users) as bigint) as users
+    from of_segments
+    inner join steps_of_results
+        on of_segments.result_key = steps_of_results.result_key
+    group by steps_of_results.funnel, steps_of_results.step, of_segments.segment_key
+
+),
+
+later_steps as (
+
+    select
+        attempts.funnel,
+        attempts.step,
+        user_segments.combination_key,
+        cast(attempts.seconds_from_previous as {{ type_double() }}) as seconds_from_previous
+    from attempts
+    left join user_segments
+        on attempts.person_key = user_segments.person_key
+    where attempts.step > 1
 
 ),
 
 timed as (
 
     select
-        taken.funnel,
-        taken.step,
-        combination_segments.segment_set,
-        combination_segments.segment,
-        percentile_cont(0.5) within group (
-            order by cast(taken.seconds_from_previous as {{ type_double() }})
-        ) as median_seconds
-    from taken
+        later_steps.funnel,
+        later_steps.step,
+        combination_segments.segment_key,
+        percentile_cont(0.5) within group (order by later_steps.seconds_from_previous) as median_seconds
+    from later_steps
     inner join combination_segments
-        on taken.combination_key = combination_segments.combination_key
-    where taken.step > 1
-    group by taken.funnel, taken.step, combination_segments.segment_set, combination_segments.segment
+        on later_steps.combination_key = combination_segments.combination_key
+    group by later_steps.funnel, later_steps.step, combination_segments.segment_key
 
-),
+    union all
 
-segments as (
-
-    select distinct
-        segment_set,
-        segment
-    from combination_segments
+    select
+        funnel,
+        step,
+        {{ hash64_of_all(["'all'", "'all'"]) }} as segment_key,
+        percentile_cont(0.5) within group (order by seconds_from_previous) as median_seconds
+    from later_steps
+    group by funnel, step
 
 ),
 
@@ -154,14 +188,12 @@ every_step as (
         on
             steps.funnel = counted.funnel
             and steps.step = counted.step
-            and segments.segment_set = counted.segment_set
-            and segments.segment = counted.segment
+            and segments.segment_key = counted.segment_key
     left join timed
         on
             steps.funnel = timed.funnel
             and steps.step = timed.step
-            and segments.segment_set = timed.segment_set
-            and segments.segment = timed.segment
+            and segments.segment_key = timed.segment_key
 
 ),
 

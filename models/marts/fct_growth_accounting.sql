@@ -27,63 +27,112 @@ periods as (
 
 ),
 
-active as (
+days as (
 
-    select
-        active_periods.person_key,
-        periods.period,
-        periods.period_start,
-        periods.evaluated_on,
-        case
-            when active_periods.previous_start is null then 'new'
-            when active_periods.previous_start = periods.previous_start then 'returning'
-            else 'resurrecting'
-        end as state
-    from {{ ref('int_active_periods') }} as active_periods
-    inner join periods
-        on active_periods.period = periods.period and active_periods.period_start = periods.period_start
+    select * from {{ ref('int_active_days') }}
 
 ),
 
-dormant as (
+-- Everybody, added up by pairs of active days: some thousand rows.
+after_previous as (
 
     select
-        active_periods.person_key,
-        periods.period,
-        periods.period_start,
-        periods.evaluated_on,
-        'dormant' as state
-    from {{ ref('int_active_periods') }} as active_periods
-    inner join periods
-        on active_periods.period = periods.period and active_periods.period_start = periods.previous_start
-    where active_periods.next_start is null or active_periods.next_start > periods.period_start
-
-),
-
-states as (
-
-    select * from active
-    union all
-    select * from dormant
-
-),
-
--- Added up by combination of segments first; null where the person was in none, or the day was not evaluated.
-combinations as (
-
-    select
-        segment_spells.combination_key,
-        states.period,
-        states.period_start,
-        states.state,
+        active_on,
+        previous_active_on,
         count(*) as users
-    from states
-    left join {{ ref('int_segment_spells') }} as segment_spells
+    from days
+    group by active_on, previous_active_on
+
+),
+
+before_next as (
+
+    select
+        active_on,
+        next_active_on,
+        count(*) as users
+    from days
+    group by active_on, next_active_on
+
+),
+
+-- A person's first active day of a period tells what it came after, the last one of the one before whether none came.
+-- By combination of segments; null stands for everybody.
+states as {{ once() }} (
+    {%- for period in ['day', 'week', 'month'] %}
+    {%- for rows, users, combination_key in [
+        ('after_previous', 'sum(came.users)', 'null'),
+        ('days', 'count(*)', 'segment_spells.combination_key'),
+    ] %}
+
+    select
+        {{ combination_key }} as combination_key,
+        '{{ period }}' as period,
+        periods.period_start,
+        case
+            when came.previous_active_on is null then 'new'
+            when {{ first_day_of_period(period, 'came.previous_active_on') }} = periods.previous_start then 'returning'
+            else 'resurrecting'
+        end as state,
+        {{ users }} as users
+    from {{ rows }} as came
+    inner join periods
+        on {{ first_day_of_period(period, 'came.active_on') }} = periods.period_start
+    {%- if rows == 'days' %}
+    inner join {{ ref('int_segment_spells') }} as segment_spells
         on
-            states.person_key = segment_spells.person_key
-            and states.evaluated_on >= segment_spells.valid_from
-            and states.evaluated_on < segment_spells.valid_to
-    group by segment_spells.combination_key, states.period, states.period_start, states.state
+            came.person_key = segment_spells.person_key
+            and periods.evaluated_on >= segment_spells.valid_from
+            and periods.evaluated_on < segment_spells.valid_to
+    {%- endif %}
+    where
+        periods.period = '{{ period }}'
+        and (
+            came.previous_active_on is null
+            or {{ first_day_of_period(period, 'came.previous_active_on') }} < periods.period_start
+        )
+    group by {% if rows == 'days' %}segment_spells.combination_key, {% endif %}periods.period_start, state
+
+    union all
+    {%- endfor %}
+    {%- for rows, users, combination_key in [
+        ('before_next', 'sum(went.users)', 'null'),
+        ('days', 'count(*)', 'segment_spells.combination_key'),
+    ] %}
+
+    select
+        {{ combination_key }} as combination_key,
+        '{{ period }}' as period,
+        periods.period_start,
+        'dormant' as state,
+        {{ users }} as users
+    from {{ rows }} as went
+    inner join periods
+        on {{ first_day_of_period(period, 'went.active_on') }} = periods.previous_start
+    {%- if rows == 'days' %}
+    inner join {{ ref('int_segment_spells') }} as segment_spells
+        on
+            went.person_key = segment_spells.person_key
+            and periods.evaluated_on >= segment_spells.valid_from
+            and periods.evaluated_on < segment_spells.valid_to
+    {%- endif %}
+    where
+        periods.period = '{{ period }}'
+        and (
+            went.next_active_on is null
+            or {{ first_day_of_period(period, 'went.next_active_on') }} > periods.period_start
+        )
+    group by {% if rows == 'days' %}segment_spells.combination_key, {% endif %}periods.period_start
+    {%- if not loop.last %}
+
+    union all
+    {%- endif %}
+    {%- endfor %}
+    {%- if not loop.last %}
+
+    union all
+    {%- endif %}
+    {%- endfor %}
 
 ),
 
@@ -95,22 +144,22 @@ counted as (
         period,
         period_start,
         state,
-        sum(users) as users
-    from combinations
-    group by period, period_start, state
+        users
+    from states
+    where combination_key is null
 
     union all
 
     select
         spell_segments.segment_key,
-        combinations.period,
-        combinations.period_start,
-        combinations.state,
-        sum(combinations.users) as users
-    from combinations
+        states.period,
+        states.period_start,
+        states.state,
+        sum(states.users) as users
+    from states
     inner join {{ ref('int_spell_segments') }} as spell_segments
-        on combinations.combination_key = spell_segments.combination_key
-    group by spell_segments.segment_key, combinations.period, combinations.period_start, combinations.state
+        on states.combination_key = spell_segments.combination_key
+    group by spell_segments.segment_key, states.period, states.period_start, states.state
 
 ),
 

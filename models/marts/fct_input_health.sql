@@ -234,7 +234,8 @@ checks as (
             else 'ok'
         end as status,
         row_count as value,
-        null as previous_value,
+        -- The first of the selects gives the columns their types on some engines.
+        cast(null as {{ double }}) as previous_value,
         case when check_name = 'event_name not in the taxonomy' then 0 end as limit_value
     from counts
 

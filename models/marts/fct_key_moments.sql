@@ -10,47 +10,28 @@ with latest as (
 
 ),
 
-key_moments as (
+key_moments as {{ once() }} (
 
     select * from {{ ref('int_key_moments') }}
 
 ),
 
-metrics as (
+-- Everybody with activity, as in dim_users.
+people as (
 
-    select user_id
+    select
+        user_id,
+        -- As int_people makes it.
+        {{ hash64('user_id') }} as person_key
     from {{ ref('int_user_metrics') }}
     where as_of_date = (select latest.as_of_date from latest)
 
 ),
 
-people as (
+evaluated_segments as (
 
-    select
-        person_key,
-        min(user_id) as user_id
-    from {{ ref('int_people') }}
-    where
-        known_from <= (select latest.as_of_date from latest)
-        and known_to > (select latest.as_of_date from latest)
-    group by person_key
-
-),
-
-history as (
-
-    select
-        *,
-        {{ evaluated_as() }} as evaluated_as
-    from {{ ref('fct_segment_membership_history') }}
+    select * from {{ ref('int_evaluated_segments') }}
     where segment_set in {{ exclusive_set_names() }}
-
-),
-
-evaluations as (
-
-    select * from {{ source('runs', 'evaluations') }}
-    where people is not null
 
 ),
 
@@ -61,64 +42,64 @@ signed_up as (
 
 ),
 
-moments as (
+-- Of most days nothing is known: they were before the first evaluation.
+people_of_days as {{ once() }} (
 
-    select
-        people.user_id,
-        key_moments.moment,
-        key_moments.moment_date,
-        key_moments.moment_at,
-        {{ days_between('signed_up.moment_date', 'key_moments.moment_date') }} as days_since_sign_up
+    select distinct
+        person_key,
+        moment_date
     from key_moments
-    inner join people
-        on key_moments.person_key = people.person_key
-    -- Everybody with activity, as in dim_users.
-    inner join metrics
-        on people.user_id = metrics.user_id
-    left join signed_up
-        on key_moments.person_key = signed_up.person_key
+    where moment_date in (select evaluated_segments.as_of_date from evaluated_segments)
 
 ),
 
 -- What the history holds for the day, where it was evaluated on it.
-segments_then as (
+segments_then as {{ once() }} (
 
     select
-        moments.user_id,
-        moments.moment,
+        people_of_days.person_key,
+        people_of_days.moment_date,
         {%- for set in sets %}
-        max(case when history.segment_set = '{{ set.name }}' then history.segment end) as {{ set.name }},
+        max(case when evaluated_segments.segment_set = '{{ set.name }}' then evaluated_segments.segment end)
+            as {{ set.name }},
         {%- endfor %}
         count(*) as segments
-    from moments
-    inner join history
+    from people_of_days
+    inner join {{ ref('int_segment_spells') }} as segment_spells
         on
-            moments.user_id = history.user_id
-            and moments.moment_date >= history.valid_from
-            and (history.valid_to is null or moments.moment_date < history.valid_to)
-    inner join evaluations
+            people_of_days.person_key = segment_spells.person_key
+            and people_of_days.moment_date >= segment_spells.valid_from
+            and people_of_days.moment_date < segment_spells.valid_to
+    inner join {{ ref('int_spell_segments') }} as spell_segments
+        on segment_spells.combination_key = spell_segments.combination_key
+    inner join evaluated_segments
         on
-            moments.moment_date = evaluations.as_of_date
-            and history.segment_set = evaluations.segment_set
-            and history.evaluated_as = evaluations.segment
-    group by moments.user_id, moments.moment
+            people_of_days.moment_date = evaluated_segments.as_of_date
+            and spell_segments.segment_key = evaluated_segments.segment_key
+    group by people_of_days.person_key, people_of_days.moment_date
 
 ),
 
 final as (
 
     select
-        moments.user_id,
-        moments.moment,
-        moments.moment_date,
-        moments.moment_at,
+        people.user_id,
+        key_moments.moment,
+        key_moments.moment_date,
+        key_moments.moment_at,
         {%- for set in sets %}
         segments_then.{{ set.name }},
         {%- endfor %}
-        moments.days_since_sign_up
-    from moments
+        {{ days_between('signed_up.moment_date', 'key_moments.moment_date') }} as days_since_sign_up
+    from key_moments
+    inner join people
+        on key_moments.person_key = people.person_key
+    left join signed_up
+        on key_moments.person_key = signed_up.person_key
     left join segments_then
-        on moments.user_id = segments_then.user_id and moments.moment = segments_then.moment
+        on
+            key_moments.person_key = segments_then.person_key
+            and key_moments.moment_date = segments_then.moment_date
 
 )
 

@@ -19,29 +19,9 @@ latest as (
 
 ),
 
-people as (
+evaluated_segments as (
 
-    select
-        person_key,
-        min(user_id) as user_id
-    from {{ ref('int_people') }}
-    where
-        known_from <= (select latest.as_of_date from latest)
-        and known_to > (select latest.as_of_date from latest)
-    group by person_key
-
-),
-
-history as (
-
-    select * from {{ ref('fct_segment_membership_history') }}
-
-),
-
-evaluations as (
-
-    select * from {{ source('runs', 'evaluations') }}
-    where people is not null
+    select * from {{ ref('int_evaluated_segments') }}
 
 ),
 
@@ -83,99 +63,94 @@ cohorts as (
 ),
 
 -- What each was in on the day of the first start event in the period, where that day was evaluated.
-days_of_cohorts as (
-
-    select distinct
-        person_key,
-        first_date
-    from cohorts
-    where first_date in (select evaluations.as_of_date from evaluations)
-
-),
-
 segments_then as (
 
     select
-        days_of_cohorts.person_key,
-        days_of_cohorts.first_date,
-        history.segment_set,
-        history.segment
-    from days_of_cohorts
-    inner join people
-        on days_of_cohorts.person_key = people.person_key
-    inner join history
+        cohorts.report,
+        cohorts.person_key,
+        cohorts.cohort_start,
+        cohorts.first_date as evaluated_on,
+        segment_spells.combination_key
+    from cohorts
+    inner join {{ ref('int_segment_spells') }} as segment_spells
         on
-            people.user_id = history.user_id
-            and days_of_cohorts.first_date >= history.valid_from
-            and (history.valid_to is null or days_of_cohorts.first_date < history.valid_to)
-    inner join evaluations
-        on
-            days_of_cohorts.first_date = evaluations.as_of_date
-            and history.segment_set = evaluations.segment_set
-            -- A flag is evaluated by its name, a value with its set.
-            and evaluations.segment in (history.segment, 'all')
+            cohorts.person_key = segment_spells.person_key
+            and cohorts.first_date >= segment_spells.valid_from
+            and cohorts.first_date < segment_spells.valid_to
+    where cohorts.first_date in (select evaluated_segments.as_of_date from evaluated_segments)
 
 ),
 
--- Some thousand combinations of segments stand for everybody: what follows counts people by combination, and looks at
--- the segments of each at the end.
-combinations as (
-
-    select
-        person_key,
-        first_date,
-        sum({{ hash64_of_all(['segment_set', 'segment']) }}) as combination_key
-    from segments_then
-    group by person_key, first_date
-
-),
-
+-- What follows counts people by day and combination of segments (null: not known), and looks at the segments of each at
+-- the end.
 members as (
 
     select
         cohorts.report,
         cohorts.person_key,
         cohorts.cohort_start,
-        coalesce(combinations.combination_key, 0) as combination_key
+        segments_then.evaluated_on,
+        segments_then.combination_key
     from cohorts
-    left join combinations
-        on cohorts.person_key = combinations.person_key and cohorts.first_date = combinations.first_date
+    left join segments_then
+        on
+            cohorts.report = segments_then.report
+            and cohorts.person_key = segments_then.person_key
+            and cohorts.cohort_start = segments_then.cohort_start
+
+),
+
+combinations as (
+
+    select distinct
+        evaluated_on,
+        combination_key
+    from segments_then
 
 ),
 
 combination_segments as (
 
-    select distinct
-        combination_key,
-        'all' as segment_set,
-        'all' as segment
-    from members
-
-    union all
-
-    select distinct
+    select
+        combinations.evaluated_on,
         combinations.combination_key,
-        segments_then.segment_set,
-        segments_then.segment
+        evaluated_segments.segment_set,
+        evaluated_segments.segment
     from combinations
-    inner join segments_then
-        on combinations.person_key = segments_then.person_key and combinations.first_date = segments_then.first_date
+    inner join {{ ref('int_spell_segments') }} as spell_segments
+        on combinations.combination_key = spell_segments.combination_key
+    inner join evaluated_segments
+        on
+            combinations.evaluated_on = evaluated_segments.as_of_date
+            and spell_segments.segment_key = evaluated_segments.segment_key
 
 ),
 
-members_of_combinations as (
+members_of_combinations as {{ once() }} (
 
     select
         report,
         cohort_start,
+        evaluated_on,
         combination_key,
         count(*) as users
     from members
-    group by report, cohort_start, combination_key
+    group by report, cohort_start, evaluated_on, combination_key
 
 ),
 
 cohort_sizes as (
+
+    select
+        report,
+        cohort_start,
+        'all' as segment_set,
+        'all' as segment,
+        sum(users) as users
+    from members_of_combinations
+    group by report, cohort_start
+
+    union all
 
     select
         members_of_combinations.report,
@@ -185,7 +160,9 @@ cohort_sizes as (
         sum(members_of_combinations.users) as users
     from members_of_combinations
     inner join combination_segments
-        on members_of_combinations.combination_key = combination_segments.combination_key
+        on
+            members_of_combinations.evaluated_on = combination_segments.evaluated_on
+            and members_of_combinations.combination_key = combination_segments.combination_key
     group by
         members_of_combinations.report,
         members_of_combinations.cohort_start,
@@ -221,11 +198,12 @@ returns as (
 
 ),
 
-returned_of_combinations as (
+returned_of_combinations as {{ once() }} (
 
     select
         members.report,
         members.cohort_start,
+        members.evaluated_on,
         members.combination_key,
         returns.period_start,
         count(*) as users
@@ -235,11 +213,24 @@ returned_of_combinations as (
             members.report = returns.report
             and members.person_key = returns.person_key
             and members.cohort_start <= returns.period_start
-    group by members.report, members.cohort_start, members.combination_key, returns.period_start
+    group by
+        members.report, members.cohort_start, members.evaluated_on, members.combination_key, returns.period_start
 
 ),
 
 returned as (
+
+    select
+        report,
+        cohort_start,
+        'all' as segment_set,
+        'all' as segment,
+        period_start,
+        sum(users) as users
+    from returned_of_combinations
+    group by report, cohort_start, period_start
+
+    union all
 
     select
         returned_of_combinations.report,
@@ -250,7 +241,9 @@ returned as (
         sum(returned_of_combinations.users) as users
     from returned_of_combinations
     inner join combination_segments
-        on returned_of_combinations.combination_key = combination_segments.combination_key
+        on
+            returned_of_combinations.evaluated_on = combination_segments.evaluated_on
+            and returned_of_combinations.combination_key = combination_segments.combination_key
     group by
         returned_of_combinations.report,
         returned_of_combinations.cohort_start,
@@ -307,7 +300,7 @@ periods as (
 
 ),
 
-every_offset as (
+every_offset as {{ once() }} (
 
     select
         reports.report,

@@ -203,13 +203,13 @@ populations as (
 
     select
         '{{ set.name }}' as segment_set,
-        coalesce(sum(case when in_{{ set.name }} then people end), 0) as people
+        coalesce(sum(case when {{ is_in_population(set) }} then people end), 0) as people
     from latest_combinations
     {%- endfor %}
 
 ),
 
-sizes as (
+sizes as {{ once() }} (
 
     select
         segment_set,

@@ -213,7 +213,8 @@ checks as (
         'min_members' as check_name,
         case when members < min_members then 'fail' else 'ok' end as status,
         members as value,
-        null as previous_value,
+        -- The first of the selects gives the columns their types on some engines.
+        cast(null as {{ double }}) as previous_value,
         min_members as limit_value
     from segments
 

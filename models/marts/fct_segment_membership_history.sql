@@ -67,7 +67,7 @@ evaluations as (
 
 ),
 
-days as (
+days as {{ once() }} (
 
     select
         as_of_date,
@@ -122,7 +122,7 @@ spans as (
 
 ),
 
-evaluated_segments as (
+evaluated_segments as {{ once() }} (
 
     select
         segments.as_of_date,
@@ -139,7 +139,7 @@ evaluated_segments as (
 
 ),
 
-evaluated_stays as (
+evaluated_stays as {{ once() }} (
 
     select
         spans.as_of_date,
@@ -163,7 +163,7 @@ numbers_of_combinations as (
     select
         as_of_date,
         combination_key,
-        sum({{ hash64_of_all(['segment_set', 'segment']) }}) as all_segments
+        {{ sum_of_hashes(hash64_of_all(['segment_set', 'segment'])) }} as all_segments
     from evaluated_segments
     group by as_of_date, combination_key
 
@@ -188,7 +188,7 @@ numbers_before as (
     select
         as_of_date,
         user_id,
-        sum({{ hash64_of_all(['segment_set', 'segment']) }}) as all_segments
+        {{ sum_of_hashes(hash64_of_all(['segment_set', 'segment'])) }} as all_segments
     from evaluated_stays
     group by as_of_date, user_id
 
@@ -284,7 +284,7 @@ changed_keys as (
 
 ),
 
-changed_stays as (
+changed_stays as {{ once() }} (
 
     select stays.*
     from stays

@@ -48,7 +48,7 @@ combinations as (
 
 ),
 
-members as (
+members as {{ once() }} (
 
     select
         segments.segment_set,
@@ -70,7 +70,7 @@ members as (
 
 ),
 
-totals as (
+totals as {{ once() }} (
 
     select
         as_of_date,
@@ -87,7 +87,7 @@ totals as (
 
 ),
 
-measured as (
+measured as {{ once() }} (
     {%- for metric, expression in metrics.items() %}
 
     select

@@ -61,16 +61,40 @@ in_window as (
 
 ),
 
+bounds as (
+
+    select
+        {%- for period in ['day', 'week', 'month'] %}
+        min(case when period = '{{ period }}' then period_start end) as first_{{ period }},
+        {%- endfor %}
+        min(period_start) as first_of_all
+    from in_window
+
+),
+
+-- A period counts on the first day of it on which the person was active.
 people as (
 
     select
-        active_periods.person_key,
-        active_periods.period,
-        count(*) as active_periods
-    from {{ ref('int_active_periods') }} as active_periods
-    inner join in_window
-        on active_periods.period = in_window.period and active_periods.period_start = in_window.period_start
-    group by active_periods.person_key, active_periods.period
+        {%- for period in ['day', 'week', 'month'] %}
+        count(
+            case
+                when
+                    active_days.active_on >= bounds.first_{{ period }}
+                    and (
+                        active_days.previous_active_on is null
+                        or {{ first_day_of_period(period, 'active_days.previous_active_on') }}
+                        < {{ first_day_of_period(period, 'active_days.active_on') }}
+                    )
+                    then 1
+            end
+        ) as active_{{ period }}s,
+        {%- endfor %}
+        active_days.person_key
+    from {{ ref('int_active_days') }} as active_days
+    cross join bounds
+    where active_days.active_on >= bounds.first_of_all
+    group by active_days.person_key
 
 ),
 
@@ -87,64 +111,67 @@ user_segments as (
 
 segments as (
 
-    select
-        every_date.combination_key,
-        every_date.segment_set,
-        every_date.segment
-    from {{ ref('int_combination_segments') }} as every_date
-    where every_date.as_of_date = (select latest.as_of_date from latest)
+    select * from {{ ref('int_latest_combination_segments') }}
 
 ),
 
--- Added up by combination of segments first: some thousand rows in place of one a user and segment.
+-- Added up by combination of segments first, and all numbers of a person together.
 combinations as (
 
     select
         user_segments.combination_key,
-        people.period,
-        people.active_periods,
+        people.active_days,
+        people.active_weeks,
+        people.active_months,
         count(*) as users
     from people
     inner join user_segments
         on people.person_key = user_segments.person_key
-    group by user_segments.combination_key, people.period, people.active_periods
+    group by user_segments.combination_key, people.active_days, people.active_weeks, people.active_months
 
 ),
 
 members as (
 
     select
-        segments.segment_set,
-        segments.segment,
-        combinations.period,
-        combinations.active_periods,
-        combinations.users
+        segments.segment_key,
+        combinations.active_days,
+        combinations.active_weeks,
+        combinations.active_months,
+        sum(combinations.users) as users
     from combinations
     inner join segments
         on combinations.combination_key = segments.combination_key
+    group by segments.segment_key, combinations.active_days, combinations.active_weeks, combinations.active_months
 
     union all
 
     select
-        'all' as segment_set,
-        'all' as segment,
-        period,
-        active_periods,
-        users
+        {{ hash64_of_all(["'all'", "'all'"]) }} as segment_key,
+        active_days,
+        active_weeks,
+        active_months,
+        sum(users) as users
     from combinations
+    group by active_days, active_weeks, active_months
 
 ),
 
 counted as (
+    {%- for period in ['day', 'week', 'month'] %}
 
     select
-        segment_set,
-        segment,
-        period,
-        active_periods,
+        segment_key,
+        '{{ period }}' as period,
+        active_{{ period }}s as active_periods,
         sum(users) as users
     from members
-    group by segment_set, segment, period, active_periods
+    group by segment_key, active_{{ period }}s
+    {%- if not loop.last %}
+
+    union all
+    {%- endif %}
+    {%- endfor %}
 
 ),
 
@@ -152,7 +179,8 @@ catalogue as (
 
     select
         segment_set,
-        segment
+        segment,
+        {{ hash64_of_all(['segment_set', 'segment']) }} as segment_key
     from {{ ref('dim_segments') }}
 
 ),
@@ -173,8 +201,7 @@ final as (
     cross join latest
     left join counted
         on
-            catalogue.segment_set = counted.segment_set
-            and catalogue.segment = counted.segment
+            catalogue.segment_key = counted.segment_key
             and in_window.period = counted.period
             and in_window.nth_last = counted.active_periods
 

@@ -52,7 +52,7 @@ populations as (
     select
         as_of_date,
         '{{ set.name }}' as segment_set,
-        sum(case when in_{{ set.name }} then people else 0 end) as people
+        sum(case when {{ is_in_population(set) }} then people else 0 end) as people
     from {{ ref('int_segment_combinations') }}
     group by as_of_date
     {%- endfor %}

@@ -19,7 +19,7 @@ came_and_went as (
     select
         person_key,
         valid_from as turned_on,
-        sum(segment_key) as segment_keys,
+        {{ sum_of_hashes('segment_key') }} as segment_keys,
         count(*) as segments
     from stays
     group by person_key, valid_from
@@ -29,7 +29,7 @@ came_and_went as (
     select
         person_key,
         valid_to as turned_on,
-        -sum(segment_key) as segment_keys,
+        -{{ sum_of_hashes('segment_key') }} as segment_keys,
         -count(*) as segments
     from stays
     where valid_to is not null
@@ -42,7 +42,7 @@ turns as (
     select
         person_key,
         turned_on,
-        sum(segment_keys) as segment_keys,
+        {{ sum_of_hashes('segment_keys') }} as segment_keys,
         sum(segments) as segments
     from came_and_went
     group by person_key, turned_on
@@ -55,7 +55,7 @@ spells as (
         person_key,
         turned_on as valid_from,
         lead(turned_on, 1, {{ end_of_time() }}) over (partition by person_key order by turned_on) as valid_to,
-        sum(segment_keys) over (partition by person_key order by turned_on) as segment_keys,
+        {{ sum_of_hashes('segment_keys') }} over (partition by person_key order by turned_on) as segment_keys,
         sum(segments) over (partition by person_key order by turned_on) as segments
     from turns
 

@@ -1,7 +1,6 @@
--- Everybody at each as-of date, and the segments of all sets side by side: for each set whether the user is in its
--- population, and each flag. Values of an attribute set with few members at a date are folded into `other` here and
--- nowhere else: history and marts count what this one says. Of a set that declares a purpose, only people who agree to
--- it are there.
+-- Everybody at each as-of date, and the segments of all sets side by side, a column a set (segment_columns). Values of
+-- an attribute set with few members at a date are folded into `other` here and nowhere else: history and marts count
+-- what this one says. Of a set that declares a purpose, only people who agree to it are there.
 {{ config(materialized='table') }}
 {%- set sets = segment_sets() %}
 {%- set columns = segment_columns() %}
@@ -17,7 +16,10 @@ with metrics as (
 {% for set in sets -%}
 seg_{{ set.name }} as (
 
-    select every_user.*
+    select
+        every_user.as_of_date,
+        every_user.user_id,
+        {{ 'every_user.segment' if set.kind == 'attribute' else flags_as_number(set, 'every_user') ~ ' as flags' }}
     from {{ ref('seg_' ~ set.name) }} as every_user
     where {{ of_purpose(set, 'every_user') }}
 
@@ -41,13 +43,12 @@ side_by_side as (
 
     select
         {%- for set in sets %}
+        {%- if set.kind == 'attribute' %}
         seg_{{ set.name }}.user_id is not null as in_{{ set.name }},
-        {%- for segment in set.segments if set.kind == 'flags' %}
-        coalesce(seg_{{ set.name }}.{{ adapter.quote(segment.name) }}, false) as {{ set.name }}__{{ segment.name }},
-        {%- endfor %}
-        {%- for segment in set.segments if set.kind == 'attribute' %}
         sizes_of_{{ set.name }}.segment_or_other as {{ set.name }},
-        {%- endfor %}
+        {%- else %}
+        seg_{{ set.name }}.flags as {{ set.name }},
+        {%- endif %}
         {%- endfor %}
         metrics.as_of_date,
         metrics.user_id

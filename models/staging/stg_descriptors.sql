@@ -8,7 +8,8 @@ select
     language,
     channel,
     device_type,
-    source_file
+    source_file,
+    {{ stored_day_of('base_' ~ collector ~ '__events') }} as stored_day
 from {{ ref('base_' ~ collector ~ '__events') }}
 {% if not loop.last %}union all{% endif %}
 {% endfor %}

@@ -22,7 +22,8 @@ select
     revenue,
     currency,
     properties,
-    source_file
+    source_file,
+    {{ stored_day_of('stg_' ~ collector ~ '__events') }} as stored_day
 from {{ ref('stg_' ~ collector ~ '__events') }}
 {% if not loop.last %}union all{% endif %}
 {% endfor %}

@@ -8,12 +8,12 @@ by the test.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
+import jinja2
 from raw_arrivals import TABLES as KEPT_OF_FILES
 from raw_files import show_raw_tables
 from raw_tables import find_inputs
@@ -34,6 +34,14 @@ TABLES = {
     "event_taxonomy": ("event_name", "event_type", "is_activity"),
 }  # fmt: skip
 AS_OF_DATES = "int_as_of_dates"
+# What the pre-hooks of stored models call, in the form that DuckDB takes.
+JINJA = jinja2.Environment(extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"])
+HOOK_MACROS = JINJA.from_string(
+    "".join(
+        (Path(__file__).resolve().parents[2] / "macros" / "cross_db" / f"{name}.sql").read_text("utf-8")
+        for name in ("delete_rows", "none_of")
+    )
+)
 # What tools/raw_arrivals.py and macros/runs keep; empty, all that is there is built.
 KEPT = f"""
     {"; ".join(KEPT_OF_FILES)};
@@ -191,11 +199,41 @@ class Warehouse:
 class Growing(Warehouse):
     """A warehouse in which files arrive: the first run builds everything, each later one what changed, as dbt would."""
 
+    # The columns of the tables that were made in this process, by the SQL that makes them.
+    columns: dict[str, str] = {}
+
     def __init__(self, manifest: str, incremental_manifest: str, models: tuple[str, ...] = MODELS) -> None:
         """Takes what dbt wrote for an empty warehouse, and for one that was built before, with these models."""
+        self.filled = False
         super().__init__(manifest, models)
+        self.filled = True
+        # Tables from which nothing is stored: made anew by each run, and by the next one as if this had not made them.
+        read = {
+            parent
+            for node in self.models
+            if node["config"]["materialized"] == "incremental"
+            for parent in (one["unique_id"] for one in self.in_order(node["name"]))
+        }
+        self.ends = {
+            node["unique_id"]
+            for node in self.models
+            if node["config"]["materialized"] == "table" and node["unique_id"] not in read
+        }
         self.later = {node["unique_id"]: node for node in json.loads(incremental_manifest)["nodes"].values()}
         self.started = False
+
+    def create(self, node: dict) -> None:
+        """As any warehouse does; but until files arrive a table only needs its columns, which are quick to say when the
+        SQL was planned once."""
+        sql, relation = node.get("compiled_code"), node["relation_name"]
+        is_table = node["config"]["materialized"] != "view" and node["name"] != AS_OF_DATES
+        if is_table and not self.filled and sql in self.columns:
+            self.connection.execute(f"create or replace table {relation} ({self.columns[sql]})")
+            return
+        super().create(node)
+        if is_table and sql not in self.columns:
+            described = self.rows(f"describe {relation}")
+            self.columns[sql] = ", ".join(f'"{name}" {kind}' for name, kind, *_ in described)
 
     def arrive(
         self,
@@ -205,9 +243,12 @@ class Growing(Warehouse):
         as_of_dates: Iterable[date],
         until: int = 99,
         retention: int | None = None,
+        asked: dict[str, Path] | None = None,
+        ends: bool = True,
     ) -> None:
-        """A run on the files of a folder. `until`: how many of the stored models it comes to before it dies."""
-        show_raw_tables(self.connection, find_inputs(folder, taxonomy), zone=zone, retention=retention)
+        """A run on the files of a folder. `until`: how many of the stored models it comes to before it dies. `asked`:
+        as find_inputs has it. `ends`: whether it makes what no later run builds on, which takes most of the time."""
+        show_raw_tables(self.connection, find_inputs(folder, taxonomy, asked), zone=zone, retention=retention)
         stored = 0
         for node in self.models:
             if node["name"] == AS_OF_DATES:
@@ -223,7 +264,7 @@ class Growing(Warehouse):
                     self.connection.execute(self.rendered(hook["sql"], node))
                 self.connection.execute(f"insert into {node['relation_name']} by name {later['compiled_code']}")
                 self.connection.execute("commit")
-            elif node["config"]["materialized"] != "view":
+            elif node["config"]["materialized"] != "view" and (ends or node["unique_id"] not in self.ends):
                 # The views go on reading the table, which is another one.
                 self.create(node)
         self.started = True
@@ -236,9 +277,17 @@ class Growing(Warehouse):
 
     def rendered(self, hook: str, node: dict) -> str:
         """A pre-hook as dbt would run it in a warehouse that was built before."""
-        hook = re.sub(r"{% (if is_incremental\(\)|endif) %}", "", hook).replace("{{ this }}", node["relation_name"])
-        hook = re.sub(r"{{ source\('(\w+)', '(\w+)'\) }}", r"\1.\2", hook)
-        return re.sub(r"{{ ref\('(\w+)'\) }}", lambda found: self.node(found.group(1))["relation_name"], hook)
+        context: dict[str, object] = {
+            "return": lambda value: value,
+            "is_incremental": lambda: True,
+            "this": node["relation_name"],
+            "ref": lambda name: self.node(name)["relation_name"],
+            "source": lambda schema, table: f"{schema}.{table}",
+            "adapter": {"dispatch": lambda name, _: context[f"default__{name}"]},
+        }
+        macros = vars(HOOK_MACROS.make_module(context))
+        context |= {name: macro for name, macro in macros.items() if not name.startswith("_")}
+        return JINJA.from_string(hook).render(context)
 
     def contents(self) -> dict[str, list[tuple]]:
         """The rows of every stored model and table, sorted."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from raw_tables import find_inputs
 PROJECT = Path(__file__).resolve().parents[2]
 # What a person may have set for a project of their own, and no test wants.
 OF_THE_PERSON = (
+    "TARGET",
     "RAW_DATA",
     "TAXONOMY",
     "RETENTION_REPORTS",
@@ -29,6 +32,23 @@ OF_THE_PERSON = (
     "EVALUATE_SET",
     "RESTATE",
 )
+# The target folders for which all warehouses have one path: the one that tests share, and some of their own (shown_at).
+targets: list[Path] = []
+PARSED = "partial_parse.msgpack"
+# The --vars with which the project was parsed last.
+parsed_with = [""]
+# The modules that take minutes, the longest first. Two processes share the modules in this order: a long one that
+# began last would be waited for by itself.
+LONG = (
+    "test_bench", "test_history", "test_killed", "test_real_data", "test_diff", "test_incremental",
+    "test_metrics_reference", "test_when_things_go_wrong", "test_run", "test_marts", "test_health", "test_project",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the long modules first. The order within a module stays."""
+    order = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONG)))
 
 
 @dataclass(frozen=True)
@@ -55,6 +75,7 @@ def project() -> Path:
 def clean_env(tmp_path_factory) -> dict[str, str]:
     """An environment in which nothing of the person's own is set, and dbt writes nothing into the project."""
     folder = tmp_path_factory.mktemp("dbt")
+    targets.append(folder / "target")
     env = {name: value for name, value in os.environ.items() if name not in OF_THE_PERSON}
     return env | {
         "DBT_TARGET_PATH": str(folder / "target"),
@@ -101,10 +122,52 @@ def built_sample(dbt) -> Path:
 
 def run_program(command: list[str], env: dict[str, str], folder: Path = PROJECT) -> Run:
     """Runs a command in `folder` and gives how it ended."""
+    warehouse, shown = folder / env["WAREHOUSE"], shown_at(env)
+    own = {"WAREHOUSE": str(shown)} if shown else {}
+    put_in_place(command[command.index("--vars") + 1] if "--vars" in command else "")
     ended = subprocess.run(
-        command, cwd=folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600
+        command,
+        cwd=folder,
+        env=env | own,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=600,
     )
-    return Run(ended.returncode, ended.stdout, folder / env["WAREHOUSE"])
+    output = ended.stdout.replace(f"{shown.parent}/", f"{warehouse.parent}/") if shown else ended.stdout
+    return Run(ended.returncode, output, warehouse)
+
+
+def shown_at(env: dict[str, str]) -> Path | None:
+    """Another path at which a program finds the WAREHOUSE: the same one for all warehouses of a name, through a link to
+    the folder that it is in. dbt parses the whole project again, for ten seconds, when that path is not the one of the
+    run before; a new target folder of a test's own gets what was parsed. None in any other target folder, which
+    programs that are started without run_program use, too; and where the path is relative."""
+    warehouse, target = Path(env["WAREHOUSE"]), Path(env.get("DBT_TARGET_PATH", ""))
+    parsed = next((one / PARSED for one in targets if (one / PARSED).exists()), None)
+    if parsed and not target.exists() and target.is_relative_to(parsed.parents[2]):
+        target.mkdir(parents=True)
+        shutil.copy(parsed, target)
+        targets.append(target)
+    if target not in targets or not warehouse.is_absolute() or not warehouse.parent.is_dir():
+        return None
+    link = targets[0].with_name("warehouse")
+    link.unlink(missing_ok=True)
+    link.symlink_to(warehouse.parent, target_is_directory=True)
+    return link / warehouse.name
+
+
+def put_in_place(variables: str) -> None:
+    """In the target folder that tests share, puts what was parsed with these --vars in the place of what was parsed
+    with others, which is kept: dbt would parse the whole project again, and then again without them."""
+    before = parsed_with[-1]
+    if targets and variables != before:
+        folder = targets[0]
+        kept, wanted = (folder / f"{zlib.crc32(one.encode())}.{PARSED}" for one in (before, variables))
+        for now, then in ((folder / PARSED, kept), (wanted, folder / PARSED)):
+            if now.exists():
+                now.rename(then)
+        parsed_with[-1] = variables
 
 
 # A folder of raw files and a plain DuckDB that shows them, for tests that need no dbt.

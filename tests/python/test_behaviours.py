@@ -30,7 +30,7 @@ COLUMNS = (
     # Not used by the events here, but by the lines of the guide.
     "platform varchar, item_category varchar, quantity integer"
 )
-JINJA = jinja2.Environment(extensions=["jinja2.ext.do"])
+JINJA = jinja2.Environment(extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"])
 repeatable = settings(
     derandomize=True,
     database=None,
@@ -61,7 +61,10 @@ class Behaviours:
             "modules": {"re": re},
             "exceptions": {"raise_compiler_error": self.refuse},
         }
-        macros = JINJA.from_string("".join(path.read_text("utf-8") for path in files)).make_module(self.context)
+        texts = [path.read_text("utf-8") for path in files]
+        # A materialization is no macro; Jinja alone does not know the word.
+        text = "".join(text for text in texts if "{% materialization" not in text)
+        macros = JINJA.from_string(text).make_module(self.context)
         self.context |= {name: macro for name, macro in vars(macros).items() if not name.startswith("_")}
 
     @staticmethod

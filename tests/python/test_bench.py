@@ -14,6 +14,8 @@ import bench
 import bench_against
 import bench_daily
 import bench_events
+import bench_scale
+import bench_sets
 import duckdb
 import pytest
 
@@ -278,6 +280,22 @@ def test_the_verdict_against_another_revision():
     assert "Too few events" in bench_against.verdict("main", there, cost((8, 10), (20, 9)))
 
 
+def test_what_a_set_costs_is_the_difference_divided_by_the_sets():
+    assert bench_sets.verdict((10.0, 16.0), (7.0, 10.0), 12) == "A set costs 250 ms a day (500 ms of CPU)."
+    assert "Too few events" in bench_sets.verdict((7.0, 16.0), (7.0, 10.0), 12)
+
+
+def test_the_size_of_a_table_is_its_rows_and_the_blocks_that_it_takes(tmp_path):
+    with duckdb.connect(str(tmp_path / "w.duckdb")) as con:
+        con.execute("create schema marts; create schema runs")
+        con.execute("create table runs.few as select 1 as one")
+        # Hashes cannot be compressed: eight bytes each.
+        con.execute("create table marts.many as select hash(range) as number from range(1000000)")
+    many, few = bench_scale.sizes_of(tmp_path / "w.duckdb")
+    assert (many.table, many.rows, few.table, few.rows) == ("marts.many", 1_000_000, "runs.few", 1)
+    assert 8_000_000 <= many.disk_bytes < 9_000_000 and few.disk_bytes == bench_scale.BLOCK_BYTES
+
+
 def test_a_revision_that_does_not_exist_is_one_line(clean_env, tmp_path):
     ended = subprocess.run(
         [sys.executable, str(PROJECT / "tools" / "bench.py"), "--against", "no-such-revision"],
@@ -310,7 +328,10 @@ def kept(ran_daily) -> Path:
 def rows_of(kept: Path, program: str, build: str, sql: str) -> list[tuple]:
     """What a query gives on one of the results."""
     file = bench_daily.kept_file(kept, bench_daily.WHOLE, build, program)
-    with duckdb.connect(str(file), read_only=True) as con:
+    with duckdb.connect() as con:
+        # The name that its views carry.
+        con.execute(f"attach '{file}' as {bench_daily.WAREHOUSE} (read_only)")
+        con.execute(f"use {bench_daily.WAREHOUSE}")
         return con.execute(sql).fetchall()
 
 
@@ -395,9 +416,9 @@ def test_the_textbook_counts_what_the_project_counts_when_it_is_built_at_once(ke
 @pytest.mark.parametrize(
     ("program", "build", "change", "said"),
     [
-        ("dbt", "daily", "delete from marts.fct_segment_membership where segment_set = 'lifecycle'",
+        ("dbt", "daily", "delete from segments.int_latest_user_segments where lifecycle = 64",
          "memberships are in the full build only"),
-        ("dbt", "daily", "update marts.fct_segment_membership set as_of_date = as_of_date - 1",
+        ("dbt", "daily", "update segments.int_latest_user_segments set as_of_date = as_of_date - 1",
          "memberships are in the daily run only"),
         ("textbook", "full", "delete from user_metrics where person_id < '8'", "textbook: "),
     ],

@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import diff as diff_tool
@@ -226,11 +225,10 @@ def test_a_comment_moves_nobody(branch, clean_env, moved):
 def test_nothing_is_built_where_nothing_decides(branch, clean_env):
     (branch / "README.md").write_text("New words.\n")
     (branch / "tests/python/test_new.py").write_text("")
-    started = time.monotonic()
     ran = diff(branch, clean_env)
     assert ran.code == 0, ran.output
     assert "**No user moves.** No model, macro, seed or setting that decides about segments is changed." in ran.output
-    assert "building" not in ran.output and time.monotonic() - started < 10
+    assert "building" not in ran.output
 
 
 # Other changes than those of a set
@@ -425,12 +423,14 @@ def operation(clone: Path, env: dict[str, str], warehouse: Path, schema: str) ->
 def test_the_operation_says_the_same(branch, clean_env, moved):
     warehouse = branch / "target/diff/head/warehouse.duckdb"
     shutil.copyfile(branch.parent / "moved/diff/head/warehouse.duckdb", warehouse)
-    base = branch / "target/diff/base/warehouse.duckdb"
+    base, copied = branch / "target/diff/base/warehouse.duckdb", branch.parent / "membership_before.parquet"
+    table = "fct_segment_membership"
+    # By its own name: the mart is a view, which would else show what the other warehouse has.
+    with duckdb.connect(str(base), read_only=True) as connection:
+        connection.execute(f"copy (from marts.{table}) to '{copied}'")
     with duckdb.connect(str(warehouse)) as connection:
-        connection.execute(f"attach '{base}' as base_file (read_only)")
         connection.execute("create schema marts_base")
-        table = "fct_segment_membership"
-        connection.execute(f"create table marts_base.{table} as from base_file.marts.{table}")
+        connection.execute(f"create table marts_base.{table} as from '{copied}'")
     text = (branch.parent / "moved/segment_diff.md").read_text()
     ran = operation(branch, clean_env, warehouse, "marts_base")
     assert ran.code == 0, ran.output

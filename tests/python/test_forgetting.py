@@ -259,14 +259,14 @@ def runs(project, make_run, tmp_path_factory):
             "submitted_at": "2024-06-06",
         },
     )
-    first = make_run(place, RAW_DATA=raw, WAREHOUSE=place / "w.duckdb")
+    first = make_run(place, RAW_DATA=raw, WAREHOUSE=place / "warehouse.duckdb")
     assert first.code == 0, first.output
-    with duckdb.connect(str(place / "w.duckdb")) as warehouse:
+    with duckdb.connect(str(place / "warehouse.duckdb")) as warehouse:
         found = where(warehouse, ZOE)
         warehouse.execute("create schema if not exists test_failures")
         warehouse.execute("create table test_failures.something as select user_id from intermediate.int_identities")
     put(raw / "deletion_requests.csv", f"user_id,anonymous_id,requested_at\n,{other_device},2024-06-28\n")
-    second = make_run(place, RAW_DATA=raw, WAREHOUSE=place / "w.duckdb")
+    second = make_run(place, RAW_DATA=raw, WAREHOUSE=place / "warehouse.duckdb")
     return place, first, found, second
 
 
@@ -306,7 +306,7 @@ def test_nothing_is_left_of_them_in_any_column(runs):
         "raw.feedback.user_id", "staging.stg_generic__rejected_events.user_id", "intermediate.int_identities.user_id",
         "intermediate.int_first_deliveries.user_id", "marts.dim_users.user_id", "marts.fct_segment_membership.user_id",
     } <= found_before  # fmt: skip
-    with duckdb.connect(str(place / "w.duckdb"), read_only=True) as warehouse:
+    with duckdb.connect(str(place / "warehouse.duckdb"), read_only=True) as warehouse:
         assert where(warehouse, ZOE) == set()
         assert where(warehouse, ["bystander-77"])
         assert not where(warehouse, ["test_failures"])
@@ -335,7 +335,7 @@ def test_the_summary_counts_them_and_names_nobody(runs):
 
 def test_built_in_one_go_it_is_the_same(runs, dbt, tmp_path):
     place = runs[0]
-    at_once = dbt("run", env={"RAW_DATA": place / "raw", "WAREHOUSE": tmp_path / "w.duckdb"})
+    at_once = dbt("run", env={"RAW_DATA": place / "raw", "WAREHOUSE": tmp_path / "warehouse.duckdb"})
     assert at_once.code == 0, at_once.output
     for table in (
         "intermediate.int_half_hours", "intermediate.int_key_events", "intermediate.int_first_deliveries",

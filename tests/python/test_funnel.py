@@ -32,6 +32,8 @@ TYPES = {
     "search": "other",
     "found": "search",
 }
+# Those that are tables, each after those that it reads.
+MODELS = ("int_key_event_kinds", "int_funnel_states", "int_funnel_attempts", "fct_funnel")
 # An event: its name, and how many seconds after START.
 Event = tuple[str, float]
 # The steps of a funnel, and its window in seconds.
@@ -73,7 +75,7 @@ def attempts(
         "intermediate.int_people (pair_key, person_key, user_id, known_from, known_to)",
         ((person, person, f"u{person}", date(2024, 1, 1), date(9999, 12, 31)) for person in people),
     )
-    for name in ("int_funnel_instants", "int_funnel_attempts", "fct_funnel"):
+    for name in MODELS:
         warehouse.create(warehouse.node(name))
     found: dict[tuple[str, int], list[float]] = defaultdict(list)
     for funnel, person, step, at in warehouse.rows(
@@ -191,7 +193,7 @@ def test_a_device_is_the_users_who_logged_in_on_it_and_what_comes_after_the_as_o
     steps = "select step, users from marts.fct_funnel order by step"
     for as_of, expected in (("2024-06-29", [(1, 1), (2, 0), (3, 0)]), ("2024-06-30", [(1, 2), (2, 1), (3, 0)])):
         run(f"update intermediate.int_as_of_dates set as_of_date = date '{as_of}'")
-        for name in ("int_funnel_instants", "int_funnel_attempts", "fct_funnel"):
+        for name in MODELS:
             warehouse.create(warehouse.node(name))
         assert warehouse.rows(steps) == expected
 
@@ -280,7 +282,7 @@ def test_a_person_with_a_hundred_thousand_events_is_done_in_seconds(warehouse):
         "case when n % 3 = 0 then 'add_to_cart' else 'content_view' end from range(100000) as t(n)"
     )
     started = datetime.now()
-    for name in ("int_funnel_instants", "int_funnel_attempts", "fct_funnel"):
+    for name in MODELS:
         warehouse.create(warehouse.node(name))
     assert (datetime.now() - started).total_seconds() < 20
     assert warehouse.rows("select step, users from marts.fct_funnel order by step") == [(1, 1), (2, 1), (3, 0)]
@@ -312,7 +314,8 @@ def test_the_sample_overall_and_by_segment(built_sample):
         for user, name, kind, at in sample.execute(
             "select distinct people.user_id, event_name, event_type, event_at "
             "from intermediate.int_person_key_events as events inner join intermediate.int_people as people "
-            "on events.person_key = people.person_key and people.known_to > as_of_date and known_from <= as_of_date"
+            "on events.person_key = people.person_key "
+            "inner join intermediate.int_as_of_dates on people.known_to > as_of_date and known_from <= as_of_date"
         ).fetchall():
             events[user].append((name, kind, at))
         segments = defaultdict(lambda: [("all", "all")])

@@ -25,11 +25,12 @@ EVERYBODY = ("all", "all")
 PERIODS = {"day": 28, "week": 12, "month": 12}
 # Each after those that it reads.
 MODELS = (
-    ("intermediate", "int_active_periods"),
+    ("intermediate", "int_active_days"),
     ("intermediate", "int_periods"),
     ("membership", "int_evaluated_segments"),
     ("membership", "int_segment_spells"),
     ("membership", "int_spell_segments"),
+    ("membership", "int_latest_combination_segments"),
     ("marts", "fct_growth_accounting"),
     ("marts", "fct_active_users"),
     ("marts", "fct_stickiness"),
@@ -46,7 +47,11 @@ class Growth(Engine):
 
     def __init__(self, week_start: str = "monday", periods: dict | None = None) -> None:
         super().__init__(week_start)
-        variables = {"week_start": week_start, "stickiness_periods": periods or PERIODS}
+        variables = {
+            "week_start": week_start,
+            "stickiness_periods": periods or PERIODS,
+            "monthly_activity_threshold": 4,
+        }
         files = ("behaviours/refuse", "end_of_time")
         text = "".join((PROJECT / "macros" / f"{name}.sql").read_text("utf-8") for name in files)
         self.context["var"] = variables.__getitem__

@@ -177,7 +177,7 @@ def test_a_size_is_compared_with_the_day_built_before_and_a_day_built_again_is_t
 def test_nobody_and_none_of_the_events_is_a_result(dbt, tmp_path):
     # A mail that was sent is nobody's activity, and the one event that arrives.
     (tmp_path / "events.csv").write_text("event_id,event_name,event_at,user_id\n1,email_sent,2024-05-01,u1\n")
-    env = {"RAW_DATA": tmp_path, "WAREHOUSE": tmp_path / "empty.duckdb"}
+    env = {"RAW_DATA": tmp_path, "WAREHOUSE": tmp_path / "warehouse.duckdb"}
     ran = dbt("build", "--exclude", "resource_type:unit_test", env=env)
     assert ran.code == 0, ran.output
     assert ran.rows("select distinct check_name from marts.fct_segment_health where status = 'fail'") == []

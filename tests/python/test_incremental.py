@@ -44,7 +44,8 @@ COLUMNS = {
 # The marts that are functions of the data alone; the others are made of the history, or of what arrived.
 MARTS = (
     "dim_users",
-    "fct_segment_membership",
+    # What fct_segment_membership, a view, shows.
+    "int_latest_user_segments",
     "fct_segment_overlap",
     "fct_segment_profile",
     # What fct_retention counts, before it looks at the history. With it comes int_key_events, of which are funnels.
@@ -54,8 +55,8 @@ MARTS = (
 
 @pytest.fixture(scope="module")
 def compiled(dbt, clean_env) -> CompiledProject:
-    """The project's SQL, ready to run in any time zone."""
-    return CompiledProject(dbt, Path(clean_env["DBT_TARGET_PATH"]), (*MODELS, *MARTS))
+    """The project's SQL, ready to run in any time zone. Attempts at funnels are stored, too; there may be none."""
+    return CompiledProject(dbt, Path(clean_env["DBT_TARGET_PATH"]), (*MODELS, *MARTS, "int_funnel_attempts"))
 
 
 def write(file: Path, table: str, rows: list[Row]) -> None:
@@ -113,8 +114,8 @@ def check_equal(grown: Growing, compiled: CompiledProject, inbox: Inbox, zone: s
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_batch_by_batch_is_all_at_once(compiled, built_sample, tmp_path, zone):
-    # Not shrunk: an example takes a second, and a hundred of them the patience of whoever waits.
-    @hypothesis.settings(profile, max_examples=max(8, profile.max_examples // 3), phases=[hypothesis.Phase.generate])
+    # Not shrunk: an example takes ten seconds, and a hundred of them the patience of whoever waits.
+    @hypothesis.settings(profile, max_examples=max(8, profile.max_examples // 4), phases=[hypothesis.Phase.generate])
     @hypothesis.given(arrivals(zone), st.randoms(use_true_random=False))
     def agree(made_up, chance) -> None:
         raw, as_of_dates, batches = made_up
@@ -129,10 +130,10 @@ def test_batch_by_batch_is_all_at_once(compiled, built_sample, tmp_path, zone):
             dates = chance.sample(as_of_dates, chance.randint(1, len(as_of_dates)))
             if chance.random() < 0.3:
                 # A run that dies after some of its models.
-                grown.arrive(inbox.folder, inbox.taxonomy, zone, dates, until=chance.randrange(stored))
-            grown.arrive(inbox.folder, inbox.taxonomy, zone, dates)
+                grown.arrive(inbox.folder, inbox.taxonomy, zone, dates, until=chance.randrange(stored), ends=False)
+            grown.arrive(inbox.folder, inbox.taxonomy, zone, dates, ends=False)
             if chance.random() < 0.3:
-                grown.arrive(inbox.folder, inbox.taxonomy, zone, dates)
+                grown.arrive(inbox.folder, inbox.taxonomy, zone, dates, ends=False)
             if chance.random() < 0.3:
                 inbox.put(f"{batch} again", batches[batch])
         inbox.say(1)
@@ -146,6 +147,66 @@ def test_batch_by_batch_is_all_at_once(compiled, built_sample, tmp_path, zone):
         grown.connection.close()
 
     agree()
+
+
+FUNNEL = ["funnel", "step", "event", "window_seconds"]
+
+
+def test_attempts_at_funnels_follow_events_that_come_late_devices_that_are_identified_and_what_is_asked(
+    compiled, built_sample, folder, tmp_path
+):
+    """Of u1 an event comes late, device d turns out to be u2's, u3 stays as they are, u4's event is taken back."""
+    taxonomy = put(tmp_path / "taxonomy.csv", TAXONOMY_CSV)
+    funnels = tmp_path / "funnels.csv"
+
+    def ask(*steps: tuple[str, int]) -> None:
+        lines = [",".join(FUNNEL), *(f"f,{number},{event},{window}" for number, (event, window) in enumerate(steps, 1))]
+        put(funnels, "\n".join(lines) + "\n")
+
+    def at(time: str, event_id: str, **who: str) -> Row:
+        return EVENT | {"user_id": None, "event_id": event_id, "event_at": f"2024-05-{time}"} | who
+
+    def attempts(*days: int) -> dict[str, int]:
+        """The deepest step of each person, by one run for these days of May."""
+        dates = [date(2024, 5, day) for day in days]
+        grown.arrive(folder, taxonomy, "UTC", dates, asked={"funnels": funnels})
+        at_once = compiled.growing("UTC", built_sample)
+        at_once.arrive(folder, taxonomy, "UTC", dates, asked={"funnels": funnels})
+        assert grown.contents()["int_funnel_attempts"] == at_once.contents()["int_funnel_attempts"]
+        at_once.connection.close()
+        return dict(
+            grown.rows(
+                "select user_id, max(step) from intermediate.int_funnel_attempts as attempts inner join "
+                "(select distinct person_key, user_id from intermediate.int_people) as people "
+                "on attempts.person_key = people.person_key group by user_id"
+            )
+        )
+
+    ask((EVENT["event_name"], 3600), (EVENT["event_name"], 3600))
+    rows = [
+        at("01 10:00:00", "1", user_id="u1"),
+        at("01 10:00:00", "2", anonymous_id="d"),
+        at("01 10:00:00", "3", user_id="u3"),
+        at("01 11:00:00", "4", user_id="u3"),
+    ]
+    put_rows(folder / "events" / "1.csv", rows)
+    put_rows(folder / "events" / "2.csv", [at("01 10:30:00", "5", user_id="u4"), at("01 10:30:01", "6", user_id="u4")])
+    grown = compiled.growing("UTC", built_sample)
+    assert attempts(1) == {"u1": 1, "anon:d": 1, "u3": 2, "u4": 2}
+    late = [at("01 10:59:00", "7", user_id="u1"), at("02 09:00:00", "8", user_id="u2", anonymous_id="d")]
+    put_rows(folder / "events" / "3.csv", late)
+    put_rows(folder / "events" / "2.csv", [at("01 10:30:00", "5", user_id="u4")])
+    assert attempts(1, 2) == {"u1": 2, "u2": 1, "u3": 2, "u4": 1}
+    # The day before: the device is nobody's, and what it did is its own.
+    assert attempts(1) == {"u1": 2, "anon:d": 1, "u3": 2, "u4": 1}
+    # An hour is no longer in time for u3, and 23 hours are for u2.
+    ask((EVENT["event_name"], 3599), (EVENT["event_name"], 3599))
+    assert attempts(2) == {"u1": 2, "u2": 1, "u3": 1, "u4": 1}
+    ask((EVENT["event_name"], 82800), (EVENT["event_name"], 82800))
+    assert attempts(2) == {"u1": 2, "u2": 2, "u3": 2, "u4": 1}
+    ask(("nothing", 60))
+    assert attempts(2) == {}
+    grown.connection.close()
 
 
 def spoil(file: Path) -> None:

@@ -47,7 +47,8 @@ class KeyMoments:
         self.warehouse.connection.execute("delete from runs.evaluations")
         self.warehouse.build(raw, [date.fromisoformat(day) for day in as_of.split()])
         self.warehouse.put_history(*history)
-        self.warehouse.create(self.warehouse.node("fct_key_moments"))
+        for name in ("int_evaluated_segments", "int_segment_spells", "int_spell_segments", "fct_key_moments"):
+            self.warehouse.create(self.warehouse.node(name))
         found = self.warehouse.rows(
             "select user_id, moment, moment_date, moment_at, days_since_sign_up from marts.fct_key_moments"
         )

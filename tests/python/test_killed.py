@@ -2,7 +2,8 @@
 one that comes to its end leaves what an undisturbed one would have, cell by cell.
 
 Killed with SIGKILL, which no program hears, when dbt begins with one of its models or some milliseconds later: the
-moments are drawn, and the same on every run.
+moments are drawn, and the same on every run. No moment is drawn from before, when dbt reads the project, which takes
+longer than what comes until it is killed: one process reads it, and every run that is killed is forked from that one.
 """
 
 from __future__ import annotations
@@ -15,32 +16,54 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import PROJECT, run_program
+from conftest import PROJECT
 from publish import publish
 
 # Daily runs end on the day after the last of the days that were there.
 CUT = "2024-06-27"
-# A day is a step of its own. As in a daily run, a line tells of each model that begins.
-BACKFILL = f"""
-import sys
+# A line tells of each model that begins, and of each hook. A day of the backfill is a step of its own.
+NURSERY = f"""
+import os, sys, threading
 sys.path.insert(0, {str(PROJECT / "tools")!r})
 import backfill, history
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli import main as cli
 
 def tell(event):
-    if event.info.name == "NodeStart":
-        print(" START ", flush=True)
+    if event.info.name in ("LogStartLine", "LogHookStartLine"):
+        print("START", flush=True)
 
 runner = cli.dbtRunner
-cli.dbtRunner = lambda **options: runner(callbacks=[tell], **options)
+os.chdir(history.PROJECT)
+manifest = runner().invoke(["--quiet", "--log-level", "none", "parse"]).result
+cli.dbtRunner = lambda **options: runner(callbacks=[tell], **options | {{"manifest": manifest}})
 history.MOST_METRICS_ROWS = 0
-sys.exit(backfill.main(["backfill", "--from", "2024-06-15", "--to", "2024-06-18"]))
+assert manifest and DuckDBConnectionManager._ENV is None and threading.active_count() == 1
+
+def daily():
+    return 0 if cli.dbtRunner().invoke(["--quiet", "--log-level", "none", "run"]).success else 1
+
+def past():
+    return backfill.main(["backfill", "--from", "2024-06-15", "--to", "2024-06-18"])
+
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = {{"daily": daily, "past": past}}[line.strip()]()
+            sys.stdout.flush()
+        finally:
+            os._exit(code)
+    print("CHILD", child, flush=True)
+    print("ENDED", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 DAYS_TO_FILL = 4
 
@@ -100,48 +123,62 @@ def contents(warehouse: Path) -> dict[str, list[tuple]]:
     return found
 
 
-def kill(command: list[str], env: dict[str, str], folder: Path, after: int, milliseconds: int) -> bool:
-    """Runs a command and kills it, with all that it started, when it has begun with that many models and those
-    milliseconds are over. False where it ended first."""
-    process = subprocess.Popen(
-        command,
-        env=env,
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    begun = 0
-    for line in process.stdout or ():
-        begun += " START " in line
-        if begun == after:
-            time.sleep(milliseconds / 1000)
-            os.killpg(process.pid, signal.SIGKILL)
-            break
-    process.communicate()
-    return process.returncode == -signal.SIGKILL
+class Nursery:
+    """Starts runs on a warehouse, each a process of its own, from one that has read the project."""
+
+    def __init__(self, env: dict[str, str], folder: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", NURSERY],
+            env=env,
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, what: str, after: int = 0, milliseconds: int = 0) -> tuple[int, str]:
+        """Runs "daily" or "past" and gives its exit code, and what it printed. Where `after` is not 0, kills it when it
+        has begun with that many models and those milliseconds are over; the code is no SIGKILL where it ended first."""
+        self.process.stdin.write(f"{what}\n")
+        self.process.stdin.flush()
+        begun, child, printed = 0, 0, ""
+        for line in self.process.stdout:
+            printed += line
+            if line.startswith("CHILD "):
+                child = int(line.split()[1])
+            elif line.startswith("ENDED "):
+                return int(line.split()[1]), printed
+            begun += line == "START\n"
+            if child and after and begun >= after:
+                time.sleep(milliseconds / 1000)
+                after = 0
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+        raise AssertionError(printed)
+
+    def close(self) -> None:
+        """Ends the process, which waits for no run any more."""
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
 
 
 @pytest.fixture
-def killed(clean_env, project, begun, tmp_path) -> Callable[..., None]:
-    """`killed(warehouse, env, chance, times)` begins a run as often, and kills it each time."""
+def nursery(clean_env, project) -> Iterator[Callable[[dict[str, str]], Nursery]]:
+    """`nursery(env)` gives a Nursery with these settings; none is left when the test ends."""
+    begun = []
 
-    def run(warehouse: Path, env: dict[str, str], chance: random.Random, times: int) -> None:
-        dbt = [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "run"]
-        died = 0
-        for _ in range(times):
-            died += kill(dbt, clean_env | env, project, chance.randrange(1, 54), chance.randrange(120))
-            # Whoever looks can read what is there.
-            with duckdb.connect(str(warehouse), read_only=True) as connection:
-                people = connection.execute("select count(*) from marts.dim_users").fetchone()
-            assert people and people[0] > 500
-        assert died > times / 2
+    def begin(env: dict[str, str]) -> Nursery:
+        begun.append(Nursery(clean_env | {name: str(value) for name, value in env.items()}, project))
+        return begun[-1]
 
-    return run
+    yield begin
+    for one in begun:
+        one.close()
 
 
-def test_a_daily_run_killed_twenty_times(dbt, begun, deliveries, killed, tmp_path):
+def test_a_daily_run_killed_twenty_times(dbt, begun, deliveries, nursery, tmp_path):
     chance = random.Random(20)
     calm = Path(shutil.copy(begun, tmp_path / "warehouse.duckdb"))
     env = {"RAW_DATA": str(deliveries[1])}
@@ -150,10 +187,20 @@ def test_a_daily_run_killed_twenty_times(dbt, begun, deliveries, killed, tmp_pat
     assert len(expected) > 20
     (tmp_path / "disturbed").mkdir()
     disturbed = tmp_path / "disturbed" / "warehouse.duckdb"
+    runs = nursery(env | {"WAREHOUSE": disturbed})
     for _ in range(2):
         shutil.copy(begun, disturbed)
         disturbed.with_name("warehouse.duckdb.wal").unlink(missing_ok=True)
-        killed(disturbed, env | {"WAREHOUSE": str(disturbed)}, chance, 10)
+        died = 0
+        for _ in range(10):
+            code, printed = runs.run("daily", chance.randrange(1, 54), chance.randrange(120))
+            assert code in (0, -signal.SIGKILL), printed
+            died += code != 0
+            # Whoever looks can read what is there.
+            with duckdb.connect(str(disturbed), read_only=True) as connection:
+                people = connection.execute("select count(*) from marts.dim_users").fetchone()
+            assert people and people[0] > 500
+        assert died > 5
         assert dbt("run", env=env | {"WAREHOUSE": disturbed}).code == 0
         found = contents(disturbed)
         assert found.keys() == expected.keys()
@@ -182,17 +229,16 @@ def latest(file: Path, schema: str) -> list[list[tuple]]:
         return [connection.execute(f"from {schema}.{table} order by all").fetchall() for table in tables]
 
 
-def test_a_backfill_killed_twenty_times(clean_env, project, begun, deliveries, tmp_path):
+def test_a_backfill_killed_twenty_times(nursery, begun, deliveries, tmp_path):
     chance = random.Random(20)
-    command = [sys.executable, "-c", BACKFILL]
-    ways = {}
+    ways, runs = {}, {}
     for name in ("calm", "disturbed"):
         (tmp_path / name).mkdir()
         ways[name] = Path(shutil.copy(begun, tmp_path / name / "warehouse.duckdb"))
         publish(ways[name])
-    env = {name: clean_env | {"RAW_DATA": str(deliveries[0]), "WAREHOUSE": str(ways[name])} for name in ways}
-    ran = run_program(command, env["calm"], project)
-    assert ran.code == 0 and f"{DAYS_TO_FILL} days of" in ran.output, ran.output
+        runs[name] = nursery({"RAW_DATA": deliveries[0], "WAREHOUSE": ways[name]})
+    code, printed = runs["calm"].run("past")
+    assert code == 0 and f"{DAYS_TO_FILL} days of" in printed, printed
     expected, people = past(ways["calm"]), latest(begun, "marts")
     assert len(expected) == DAYS_TO_FILL + 1 and all(people)
 
@@ -200,7 +246,9 @@ def test_a_backfill_killed_twenty_times(clean_env, project, begun, deliveries, t
     # one the seven of them that are tables: some die in the midst of each.
     died, done = 0, [1]
     for _ in range(30):
-        died += kill(command, env["disturbed"], project, chance.randrange(1, 56), chance.randrange(1000))
+        code, printed = runs["disturbed"].run("past", chance.randrange(1, 74), chance.randrange(1000))
+        assert code in (0, -signal.SIGKILL), printed
+        died += code != 0
         # Whoever looks can read what was there, and of the past whole days.
         assert latest(ways["disturbed"], "marts") == people
         assert latest(tmp_path / "disturbed" / "published" / "marts.duckdb", "main") == people
@@ -212,8 +260,8 @@ def test_a_backfill_killed_twenty_times(clean_env, project, begun, deliveries, t
     assert died == 20
     # Nothing is lost from one to the next, and they died in the midst of it.
     assert done == sorted(done) and len(set(done)) > 2
-    ran = run_program(command, env["disturbed"], project)
-    assert ran.code == 0, ran.output
+    code, printed = runs["disturbed"].run("past")
+    assert code == 0, printed
     left, right = contents(ways["disturbed"]), contents(ways["calm"])
     assert left.keys() == right.keys()
     assert {"marts.fct_segment_changes", "marts.fct_segment_transitions", "marts.fct_segment_daily"} < left.keys()

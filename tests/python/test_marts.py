@@ -37,7 +37,7 @@ MARTS = (
     "fct_key_moments",
 )
 # What they are counted from.
-MEMBERSHIP = ("int_user_segments", "int_segment_combinations")
+MEMBERSHIP = ("int_user_segments", "int_segment_combinations", "int_latest_user_segments")
 # Of the marts, the ones that tell of more than one day, or of none.
 OF_ALL_DAYS = (
     "dim_segments",
@@ -279,9 +279,8 @@ def test_overlap_is_what_a_self_join_gives(marts):
 
 
 def test_an_exclusive_set_that_overlaps_after_all_is_shown(marts):
-    marts.connection.execute(
-        "update segments.int_user_segments set engagement__regular = true where engagement__core"
-    )
+    # core is the first flag of its set and counts 1, regular the second.
+    marts.connection.execute("update segments.int_user_segments set engagement = 1 + 2 where engagement = 1")
     rebuild(marts, "int_segment_combinations", "fct_segment_overlap")
     assert len(marts.rows("from marts.fct_segment_overlap where segment_a = 'core' and segment_b = 'regular'")) == 1
 
@@ -559,6 +558,7 @@ DOCTORED = [
 
 @pytest.mark.parametrize(("test", "failed_check", "changes"), DOCTORED)
 def test_a_doctored_mart_is_found(marts, test, failed_check, changes):
+    make_a_table_of(marts, "fct_segment_membership")
     assert marts.failures(test) == []
     for change in changes:
         marts.connection.execute(change)
@@ -570,11 +570,16 @@ def test_a_second_row_with_the_same_key_is_found(marts, mart):
     test = key_test(marts, mart)
     assert marts.failures(test) == []
     if marts.models[mart]["config"]["materialized"] == "view":
-        marts.connection.execute(f"create temp table rows_of_view as from marts.{mart}")
-        marts.connection.execute(f"drop view marts.{mart}")
-        marts.connection.execute(f"create table marts.{mart} as from rows_of_view")
+        make_a_table_of(marts, mart)
     marts.connection.execute(f"insert into marts.{mart} from marts.{mart} limit 1")
     assert [row["number_of_rows"] for row in marts.failures(test)] == [2]
+
+
+def make_a_table_of(marts: Marts, view: str) -> None:
+    """Puts a table with its rows in the place of a view, so that they can be doctored."""
+    marts.connection.execute(f"create temp table rows_of_view as from marts.{view}")
+    marts.connection.execute(f"drop view marts.{view}")
+    marts.connection.execute(f"create table marts.{view} as from rows_of_view")
 
 
 def key_test(marts: Marts, mart: str) -> str:
@@ -691,6 +696,36 @@ def project_with(**changes: object) -> dict:
         "columns": {"user_id": {"name": "user_id", "data_type": "string"}, "f": flag},
     }
     return {"graph": {"nodes": {"model.seg_s": node}}, "var": lambda name: ["s"]}
+
+
+def set_of(flags: int) -> dict:
+    """A set with so many flags, as segment_sets() gives it."""
+    return {"name": "s", "kind": "flags", "segments": [{"name": f"f{number}"} for number in range(flags)]}
+
+
+def test_each_flag_is_found_again_in_the_number_of_its_set():
+    flags = set_of(62)
+    names = [segment["name"] for segment in flags["segments"]]
+    call = macros(adapter=SimpleNamespace(quote='"{}"'.format))
+    found = ", ".join(call("is_in_segment", flags, segment, "numbered") for segment in flags["segments"])
+    rows = [[True] * 62, [False] * 62, [None] * 62, *([n == flag for n in range(62)] for flag in range(62))]
+    with duckdb.connect() as con:
+        con.execute(f"create table rows ({', '.join(f'{name} boolean' for name in names)})")
+        con.executemany(f"insert into rows values ({', '.join('?' * 62)})", rows)
+        number = call("flags_as_number", flags, "rows")
+        numbered = con.execute(f"select {found} from (select {number} as s from rows) as numbered").fetchall()
+    assert numbered == [tuple(bool(value) for value in row) for row in rows]
+
+
+def test_a_set_of_more_flags_than_a_number_has_places_is_refused():
+    flag = {"data_type": "boolean", "description": "F.", "config": {"meta": {}}}
+    project = project_with()
+    columns = project["graph"]["nodes"]["model.seg_s"]["columns"]
+    columns.update({f"f{number}": flag | {"name": f"f{number}"} for number in range(61)})
+    assert len(macros(**project)("segment_set", "s")["segments"]) == 62
+    columns["f61"] = flag | {"name": "f61"}
+    with pytest.raises(Refused, match="seg_s has 63 segments; 62 is the most"):
+        macros(**project)("segment_set", "s")
 
 
 @pytest.mark.parametrize(

@@ -230,10 +230,10 @@ def test_the_documentation_is_one_file(typed, tmp_path):
 # What CI runs.
 
 
-def make_would_run(target: str) -> str:
-    """The commands of a make target, none of which is run."""
-    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
-    ask = ["make", "--dry-run", target]
+def make_would_run(*asked: str) -> str:
+    """The commands of a make target, none of which is run; variables may follow on it."""
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "TARGET")}
+    ask = ["make", "--dry-run", *asked]
     return subprocess.run(ask, cwd=PROJECT, env=env, check=True, text=True, stdout=subprocess.PIPE).stdout
 
 
@@ -244,6 +244,24 @@ def test_make_test_lints_then_proves_then_runs_pytest_then_builds_in_a_throw_awa
 
 def test_make_docs_writes_the_one_file():
     assert re.search(r"/dbt --quiet docs generate --static\n", make_would_run("docs"))
+
+
+@pytest.mark.parametrize(
+    ("verb", "asked", "target", "program"),
+    [
+        ("load", [], "postgres", "load"),
+        ("load", ["TARGET=spark"], "spark", "load"),
+        ("load", ["TARGET=oracle"], "oracle", "load"),
+        ("run", [], '""', "run"),
+        ("run", ["TARGET=postgres"], '"postgres"', "run"),
+        ("as-of", ["TARGET=postgres"], '"postgres"', "as_of"),
+    ],
+)
+def test_a_verb_tells_its_program_the_engine(verb, asked, target, program):
+    would_run = make_would_run(verb, *asked)
+    assert re.search(rf"\bTARGET={re.escape(target)} \S+/python tools/{program}\.py\b", would_run)
+    # What a program needs is installed before; one that nobody knows gets its line from the program.
+    assert ("requirements-postgres.txt" in make_would_run("--always-make", verb, *asked)) == ("postgres" in target)
 
 
 @pytest.mark.parametrize("code", [0, 2])
@@ -259,12 +277,13 @@ def test_ci_runs_make_test_in_the_project_and_ends_as_it_does(project, tmp_path,
 
 
 def test_the_workflow_calls_what_people_call_on_both_systems(project):
-    workflow = yaml.safe_load((project / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
-    (job,) = workflow["jobs"].values()
-    assert [step["run"] for step in job["steps"] if "run" in step] == ["make test", "make run", "make docs"]
-    assert job["runs-on"] == "${{ matrix.os }}"
-    assert set(job["strategy"]["matrix"]["os"]) == {"ubuntu-latest", "macos-latest"}
-    assert "3.10" in job["strategy"]["matrix"]["python"], "the oldest that make accepts"
+    jobs = yaml.safe_load((project / ".github" / "workflows" / "ci.yml").read_text("utf-8"))["jobs"]
+    calls = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
+    assert calls["test"] == ["make test", "make run", "make docs"]
+    assert jobs["test"]["runs-on"] == "${{ matrix.os }}"
+    assert set(jobs["test"]["strategy"]["matrix"]["os"]) == {"ubuntu-latest", "macos-latest"}
+    assert "3.10" in jobs["test"]["strategy"]["matrix"]["python"], "the oldest that make accepts"
+    assert calls["postgres"][-1] == "make test-postgres"
 
 
 # No clock and no dice.
@@ -303,8 +322,11 @@ def test_engines_differ_in_one_folder_alone(project):
 
 
 def test_functions_of_one_engine_are_called_in_one_folder_alone(project):
-    """Not all that there are: those that DuckDB has, others do not, and somebody wrote in passing."""
-    functions = "arg_max|arg_min|epoch|generate_series|hash|sha256|strptime|struct_pack|try_cast|unnest"
+    """Not all that there are: those that one has, others do not, and somebody wrote in passing."""
+    functions = (
+        "arg_max|arg_min|epoch|generate_series|hash|sha256|strptime|struct_pack|try_cast|unnest"
+        "|collect_list|date_add|datediff|explode|get_json_object|inline|max_by|min_by|named_struct|unix_micros|xxhash64"
+    )
     calls = re.compile(rf"\b({functions})\s*\(|\(\s*from\s", re.IGNORECASE)
     cross_db = project / "macros" / "cross_db"
     found = {

@@ -6,7 +6,6 @@ import datetime as dt
 import gzip
 import json
 import os
-import time
 from collections.abc import Callable
 
 import duckdb
@@ -375,18 +374,13 @@ def test_parquet_is_read_in_place_and_of_later_rows_the_time_alone(folder, show,
 # When it is read, and when not
 
 
-def test_an_unchanged_input_costs_nothing(folder, show, conn, monkeypatch):
+def test_an_unchanged_input_is_not_read_again(folder, show, conn, monkeypatch):
     for day in range(365):
         put_rows(folder / f"events/{day}.csv", [EVENT])
     put_rows(folder / "users.parquet", [{"user_id": "u1"}])
     show()
     monkeypatch.setattr(raw_files, "show", lambda *_: pytest.fail("read again"))
-    fastest = 1.0
-    for _ in range(5):
-        started = time.perf_counter()
-        show()
-        fastest = min(fastest, time.perf_counter() - started)
-    assert fastest < 0.05
+    show()
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "json"])

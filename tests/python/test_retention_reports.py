@@ -51,7 +51,8 @@ class Retention:
         run("delete from runs.evaluations")
         self.warehouse.build(Raw(events=event_rows(events), event_taxonomy=TAXONOMY), [date.fromisoformat(as_of)])
         self.warehouse.put_history(*history)
-        self.warehouse.create(self.warehouse.node("fct_retention"))
+        for name in ("int_evaluated_segments", "int_segment_spells", "int_spell_segments", "fct_retention"):
+            self.warehouse.create(self.warehouse.node(name))
         found: dict[tuple, dict[int, tuple[int, int]]] = defaultdict(dict)
         for *key, cohort, offset, users, returning, rate in self.warehouse.rows(
             "select report, segment_set, segment, cohort_start, period_offset, cohort_users, returning_users, rate "

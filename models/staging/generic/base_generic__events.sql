@@ -30,6 +30,8 @@ typed as (
         received_at as received_at_as_sent,
         quantity as quantity_as_sent,
         revenue as revenue_as_sent,
+        -- Before event_at has the name of what it was made of.
+        {{ stored_day('event_at') }} as stored_day,
         {{ try_timestamp('event_at') }} as event_at,
         {{ try_timestamp('received_at') }} as received_at,
         {{ try_integer('quantity') }} as quantity,

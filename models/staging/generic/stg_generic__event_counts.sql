@@ -5,8 +5,8 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where (source_file, file_version) not in "
-        ~ "(select source_file, file_version from {{ ref('stg_generic__event_files') }}){% endif %}",
+    pre_hook="{% if is_incremental() %}{{ delete_stale_rows(none_of(['source_file', 'file_version'], 'select '
+        ~ 'source_file, file_version from ' ~ ref('stg_generic__event_files'))) }}{% endif %}",
 ) }}
 
 with files as (
@@ -16,7 +16,7 @@ with files as (
         file_version
     from {{ ref('stg_generic__event_files') }}
     {%- if is_incremental() %}
-    where source_file not in (select known.source_file from {{ this }} as known)
+    where {{ none_of('source_file', 'select known.source_file from ' ~ this ~ ' as known') }}
     {%- endif %}
 
 ),

@@ -29,7 +29,8 @@ final as (
         revenue,
         currency,
         properties,
-        source_file
+        source_file,
+        stored_day
     from events
     where rejection_reason is null
 

@@ -21,7 +21,7 @@ final as (
     select
         currency,
         rate_date,
-        max(rate) as rate
+        cast(max(rate) as decimal(18, 8)) as rate
     from typed
     where currency is not null and rate_date is not null and rate > 0
     group by currency, rate_date

@@ -31,6 +31,7 @@
     ('consents', 'at does not parse', 'odd_times'),
 ] %}
 
+{%- set text = dbt.type_string() %}
 with event_counts as (
 
     select
@@ -57,11 +58,12 @@ users as (
     select
         count(*) as raw_rows,
         count(case when coalesce(user_id, '') = '' then 1 end) as nobodies,
-        count(case when {{ try_timestamp('updated_at') }} is null and cast(updated_at as varchar) <> '' then 1 end)
+        count(case when {{ try_timestamp('updated_at') }} is null and cast(updated_at as {{ text }}) <> '' then 1 end)
             as odd_updates,
-        count(case when {{ try_timestamp('signed_up_at') }} is null and cast(signed_up_at as varchar) <> '' then 1 end)
-            as odd_sign_ups,
-        count(case when {{ try_integer('birth_year') }} is null and cast(birth_year as varchar) <> '' then 1 end)
+        count(
+            case when {{ try_timestamp('signed_up_at') }} is null and cast(signed_up_at as {{ text }}) <> '' then 1 end
+        ) as odd_sign_ups,
+        count(case when {{ try_integer('birth_year') }} is null and cast(birth_year as {{ text }}) <> '' then 1 end)
             as odd_birth_years
     from {{ source('generic', 'users') }}
 
@@ -72,7 +74,7 @@ aliases as (
     select
         count(*) as raw_rows,
         count(case when coalesce(previous_id, '') = '' or coalesce(user_id, '') = '' then 1 end) as nobodies,
-        count(case when {{ try_timestamp('aliased_at') }} is null and cast(aliased_at as varchar) <> '' then 1 end)
+        count(case when {{ try_timestamp('aliased_at') }} is null and cast(aliased_at as {{ text }}) <> '' then 1 end)
             as odd_times
     from {{ source('generic', 'aliases') }}
 
@@ -83,9 +85,9 @@ answers as (
     select
         coalesce(feedback_id, '') <> '' and coalesce(user_id, '') <> '' as is_somebodys,
         coalesce(lower(kind), '') as kind,
-        coalesce(cast(score as varchar), '') as score_as_sent,
+        coalesce(cast(score as {{ text }}), '') as score_as_sent,
         {{ try_integer('score') }} as score,
-        coalesce(cast(submitted_at as varchar), '') as submitted_at_as_sent,
+        coalesce(cast(submitted_at as {{ text }}), '') as submitted_at_as_sent,
         {{ try_timestamp('submitted_at') }} as submitted_at
     from {{ source('generic', 'feedback') }}
 
@@ -131,7 +133,7 @@ consents as (
         count(case when coalesce(sent.user_id, '') = '' or coalesce(trim(sent.purpose), '') = '' then 1 end)
             as nobodies,
         count(case when coalesce(lower(trim(sent.granted)), '') not in ('true', 'false') then 1 end) as odd_words,
-        count(case when {{ try_timestamp('sent.at') }} is null and cast(sent.at as varchar) <> '' then 1 end)
+        count(case when {{ try_timestamp('sent.at') }} is null and cast(sent.at as {{ text }}) <> '' then 1 end)
             as odd_times
     from {{ source('generic', 'consents') }} as sent
 

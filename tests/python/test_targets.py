@@ -1,0 +1,47 @@
+"""TARGET: which engine the make verbs work on, and what is said where that cannot be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from conftest import PROJECT, run_program
+from targets import DuckDb, Unusable, engine_of
+
+
+@pytest.mark.parametrize("program", ["run.py", "backfill.py", "as_of.py", "diff.py"])
+def test_an_unknown_target_is_one_line_that_lists_the_known_ones(clean_env, tmp_path, program):
+    arguments = ["backfill"] if program == "backfill.py" else []
+    env = clean_env | {"TARGET": "oracle", "WAREHOUSE": str(tmp_path / "w.duckdb")}
+    ran = run_program([sys.executable, str(PROJECT / "tools" / program), *arguments], env)
+    (line,) = ran.output.splitlines()
+    assert ran.code == 1 and line.startswith("TARGET: there is no 'oracle'; use one of duckdb, postgres")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("env", [{}, {"TARGET": ""}, {"TARGET": "duckdb"}])
+def test_duckdb_is_the_default(env):
+    engine = engine_of(env | {"WAREHOUSE": "somewhere.duckdb"})
+    assert isinstance(engine, DuckDb) and engine.place == "somewhere.duckdb"
+    # Of dbt nothing else is asked than ever.
+    assert engine.dbt_options == ()
+
+
+def test_postgresql_without_its_client_is_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    with pytest.raises(Unusable, match="^TARGET: postgres needs psycopg2: .*requirements-postgres.txt$"):
+        engine_of({"TARGET": "postgres"})
+
+
+@pytest.mark.parametrize("verb", ["run", "backfill", "restate", "as-of", "diff"])
+@pytest.mark.parametrize("target", ["duckdb", "postgres"])
+def test_make_hands_the_target_on_and_installs_what_it_needs(verb, target):
+    given = [] if target == "duckdb" else [f"TARGET={target}"]
+    said = subprocess.run(
+        ["make", "--dry-run", "--always-make", verb, *given], cwd=PROJECT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert said[-1].startswith(f'TARGET="{target}" .venv/bin/python tools/')
+    # Nothing is asked of a server for a comparison of two versions.
+    needs_client = target == "postgres" and verb != "diff"
+    assert any("requirements-postgres.txt" in line for line in said) == needs_client
