@@ -89,6 +89,7 @@ def test_what_fails_fails_and_what_warns_warns(dbt, built_sample, tmp_path, stat
 
 def test_a_check_that_fails_is_a_cause(built_sample, tmp_path):
     from run import Outcome, name_input_rows
+    from targets import DuckDb
 
     warehouse = Path(shutil.copyfile(built_sample, tmp_path / built_sample.name))
     with duckdb.connect(str(warehouse)) as connection:
@@ -97,11 +98,12 @@ def test_a_check_that_fails_is_a_cause(built_sample, tmp_path):
             "where check_name = 'freshness'"
         )
     outcome = Outcome(causes={f"{TEST}_x": "test failed"})
-    name_input_rows(outcome, warehouse)
+    engine = DuckDb({"WAREHOUSE": str(warehouse)})
+    name_input_rows(outcome, engine)
     said = "input fails: no event was ever received, expected every 48 hours (freshness)"
     assert (outcome.causes, outcome.warnings) == ({"input: freshness": said}, {})
     untold = Outcome()
-    name_input_rows(untold, warehouse)
+    name_input_rows(untold, engine)
     assert untold == Outcome()
 
 

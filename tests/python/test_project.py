@@ -254,14 +254,19 @@ def test_make_docs_writes_the_one_file():
         ("load", ["TARGET=oracle"], "oracle", "load"),
         ("run", [], '""', "run"),
         ("run", ["TARGET=postgres"], '"postgres"', "run"),
+        ("backfill", ["TARGET=postgres"], '"postgres"', "backfill"),
+        ("restate", ["TARGET=postgres"], '"postgres"', "backfill"),
         ("as-of", ["TARGET=postgres"], '"postgres"', "as_of"),
+        ("diff", ["TARGET=postgres"], '"postgres"', "diff"),
     ],
 )
 def test_a_verb_tells_its_program_the_engine(verb, asked, target, program):
     would_run = make_would_run(verb, *asked)
     assert re.search(rf"\bTARGET={re.escape(target)} \S+/python tools/{program}\.py\b", would_run)
-    # What a program needs is installed before; one that nobody knows gets its line from the program.
-    assert ("requirements-postgres.txt" in make_would_run("--always-make", verb, *asked)) == ("postgres" in target)
+    # What a program needs is installed before (a comparison of two versions needs no server); an engine that nobody
+    # knows gets its line from the program.
+    needs_client = "postgres" in target and verb != "diff"
+    assert ("requirements-postgres.txt" in make_would_run("--always-make", verb, *asked)) == needs_client
 
 
 @pytest.mark.parametrize("code", [0, 2])

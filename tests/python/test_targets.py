@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import pytest
@@ -32,16 +31,3 @@ def test_postgresql_without_its_client_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg2", None)
     with pytest.raises(Unusable, match="^TARGET: postgres needs psycopg2: .*requirements-postgres.txt$"):
         engine_of({"TARGET": "postgres"})
-
-
-@pytest.mark.parametrize("verb", ["run", "backfill", "restate", "as-of", "diff"])
-@pytest.mark.parametrize("target", ["duckdb", "postgres"])
-def test_make_hands_the_target_on_and_installs_what_it_needs(verb, target):
-    given = [] if target == "duckdb" else [f"TARGET={target}"]
-    said = subprocess.run(
-        ["make", "--dry-run", "--always-make", verb, *given], cwd=PROJECT, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    assert said[-1].startswith(f'TARGET="{target}" .venv/bin/python tools/')
-    # Nothing is asked of a server for a comparison of two versions.
-    needs_client = target == "postgres" and verb != "diff"
-    assert any("requirements-postgres.txt" in line for line in said) == needs_client
