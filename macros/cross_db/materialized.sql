@@ -67,7 +67,8 @@
 {% macro spark__drop_scratch() %}
     {%- if execute -%}
         {%- do run_query('create schema if not exists scratch') -%}
-        {%- for row in run_query('show tables in scratch').rows -%}
+        {#- Views of the session are listed with every schema, and go with it. -#}
+        {%- for row in run_query('show tables in scratch').rows if not row[2] -%}
             {%- set scratch = api.Relation.create(schema='scratch', identifier=row[1]) -%}
             {%- set folder = described(scratch).location -%}
             {%- do run_query('drop table ' ~ scratch) -%}

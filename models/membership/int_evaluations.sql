@@ -36,6 +36,18 @@ segments as (
 
 ),
 
+people_of_sets as (
+
+    select
+        as_of_date
+        {%- for set in segment_sets() %},
+        sum(case when {{ is_in_population(set) }} then people else 0 end) as {{ set.name }}
+        {%- endfor %}
+    from {{ ref('int_segment_combinations') }}
+    group by as_of_date
+
+),
+
 -- Counted now: it cannot be told later who was in the population of a set without being in a segment of it.
 populations as (
 
@@ -45,17 +57,20 @@ populations as (
         count(*) as people
     from {{ ref('int_user_metrics') }}
     group by as_of_date
-    {%- for set in segment_sets() %}
 
     union all
 
     select
-        as_of_date,
-        '{{ set.name }}' as segment_set,
-        sum(case when {{ is_in_population(set) }} then people else 0 end) as people
-    from {{ ref('int_segment_combinations') }}
-    group by as_of_date
-    {%- endfor %}
+        people_of_sets.as_of_date,
+        sets.segment_set,
+        case sets.segment_set
+            {%- for set in segment_sets() %}
+            when '{{ set.name }}' then people_of_sets.{{ set.name }}
+            {%- endfor %}
+        end as people
+    from people_of_sets
+    cross join (select distinct segments.segment_set from segments) as sets
+    where sets.segment_set <> 'all'
 
 ),
 

@@ -27,6 +27,7 @@ HOST = "127.0.0.1"
 WORKERS = 2
 OLDEST_JAVA = 17
 WAIT_SECONDS = 180
+DRIVER_MEMORY = "2g"
 # For a few thousand rows: no code is generated for a query, files are read as a few pieces, and Derby, which keeps the
 # catalogue, does not write through to the disk.
 JAVA_OPTIONS = (
@@ -71,7 +72,7 @@ class Process:
                     return
             time.sleep(0.2)
         lines = [line for line in self.log.read_text("utf-8", "replace").splitlines() if line.strip()]
-        errors = [line for line in lines if re.search("Exception|[Ee]rror", line)] or lines[-1:] or ["it said nothing"]
+        errors = [line for line in lines if re.search(r"Exception: |[Ee]rror: ", line)] or lines[-1:] or ["it said nothing"]
         self.end()
         raise NoServer(f"Spark does not start here ({self.name}: {errors[0].strip()[:200]})")
 
@@ -136,12 +137,14 @@ class Cluster:
             "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         }
         words = [
-            str(self.home / "bin" / "spark-submit"), "--master", self.master, "--driver-memory", "2g", "--class",
+            str(self.home / "bin" / "spark-submit"), "--master", self.master, "--driver-memory", DRIVER_MEMORY, "--class",
             "org.apache.spark.sql.connect.service.SparkConnectServer",
         ]  # fmt: skip
         for key, value in conf.items():
             words += ["--conf", f"{key}={value}"]
-        return self.start(name, [*words, "spark-internal"], port), f"sc://{HOST}:{port}"
+        # Of a Connect server this is the memory of the driver, whatever --driver-memory says.
+        started = self.start(name, [*words, "spark-internal"], port, SPARK_DAEMON_MEMORY=DRIVER_MEMORY)
+        return started, f"sc://{HOST}:{port}"
 
 
 def spark_home() -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engines import Engine, clean_env
+from engines import Ended, Engine, clean_env
 from server import Cluster, Process
 
 
@@ -27,6 +27,12 @@ class SparkEngine(Engine):
         """Ends the driver at once, whatever it does."""
         self.sessions.clear()
         self.drivers[-1].end()
+
+    def dbt(self, *arguments: str, **env: str) -> Ended:
+        """Runs dbt. A session remembers the files of what it has read: afterwards there is a new one."""
+        ended = super().dbt(*arguments, **env)
+        self.sessions.clear()
+        return ended
 
     def session(self):
         """A session of this process with the driver."""
