@@ -36,13 +36,21 @@ segments as (
 
 ),
 
+set_names as (
+
+    select distinct segment_set
+    from segments
+    where segment_set <> 'all'
+
+),
+
 people_of_sets as (
 
     select
-        as_of_date
-        {%- for set in segment_sets() %},
-        sum(case when {{ is_in_population(set) }} then people else 0 end) as {{ set.name }}
+        {%- for set in segment_sets() %}
+        sum(case when {{ is_in_population(set) }} then people else 0 end) as {{ set.name }},
         {%- endfor %}
+        as_of_date
     from {{ ref('int_segment_combinations') }}
     group by as_of_date
 
@@ -62,15 +70,14 @@ populations as (
 
     select
         people_of_sets.as_of_date,
-        sets.segment_set,
-        case sets.segment_set
+        set_names.segment_set,
+        case set_names.segment_set
             {%- for set in segment_sets() %}
             when '{{ set.name }}' then people_of_sets.{{ set.name }}
             {%- endfor %}
         end as people
     from people_of_sets
-    cross join (select distinct segments.segment_set from segments) as sets
-    where sets.segment_set <> 'all'
+    cross join set_names
 
 ),
 
