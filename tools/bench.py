@@ -7,6 +7,7 @@ what a daily run costs, or a change.
     python tools/bench.py --against REVISION [--events 10000000]     this checkout beside another (bench_against.py)
     python tools/bench.py --sets [--events 10000000]                 what a segment set costs (bench_sets.py)
     python tools/bench.py --scale [--events 10000000]                cost, and size of each table (bench_scale.py)
+    python tools/bench.py --scale-spark [--events 1000000]           the same on Spark (bench_spark.py)
 
 Every program runs in a process of its own, once on a single event and then on the data; the seconds of the first are
 its start-up, and are taken off. The least of the runs counts. Data and results are kept in BENCH_DIR (default
@@ -26,6 +27,7 @@ import bench_against
 import bench_daily
 import bench_events
 import bench_scale
+import bench_spark
 import bench_sets
 import duckdb
 from bench_programs import (
@@ -190,6 +192,7 @@ def main() -> int:
     parser.add_argument("--against", metavar="REVISION", help="the full build here beside that of another revision")
     parser.add_argument("--sets", action="store_true", help="what is made of the metrics, with all sets and with half")
     parser.add_argument("--scale", action="store_true", help="a full build, a daily run, and the size of each table")
+    parser.add_argument("--scale-spark", action="store_true", help="the same on Spark (requirements-spark.txt, Java 17)")
     parser.add_argument("--floor", nargs=2, type=Path, metavar=("DATA", "WAREHOUSE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.floor:
@@ -212,6 +215,8 @@ def main() -> int:
             return bench_sets.sets(events, arguments.runs or 3, folder)
         if arguments.scale:
             return bench_scale.scale(events, arguments.runs or 1, folder)
+        if arguments.scale_spark:
+            return bench_spark.scale_on_spark(arguments.events or 1_000_000, folder)
         return speed(events, arguments.runs or 2, ["polars", "pandas"] if arguments.peers else [], folder)
     except Failed as failure:
         console.print(str(failure), markup=False)

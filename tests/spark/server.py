@@ -30,9 +30,7 @@ WAIT_SECONDS = 180
 DRIVER_MEMORY = "2g"
 # For a few thousand rows: no code is generated for a query, files are read as a few pieces, and Derby, which keeps the
 # catalogue, does not write through to the disk.
-JAVA_OPTIONS = (
-    "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dderby.system.durability=test -Dderby.stream.error.file=/dev/null"
-)
+JAVA_OPTIONS = "-XX:+UseSerialGC -Dderby.system.durability=test -Dderby.stream.error.file=/dev/null"
 QUICK = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
