@@ -26,7 +26,7 @@ aliased as (
 in_aliases as (
 
     select user_id from aliased
-    union
+    union distinct
     select user_id from aliases
 
 ),

@@ -16,12 +16,12 @@ words as (
     -- The moments of fct_key_moments.
     {% for event_type in ['sign_up', 'login', 'core_action', 'purchase'] -%}
     select '{{ event_type }}' as word
-    union
+    union distinct
     {% endfor -%}
     select start_event as word from retention_reports
-    union
+    union distinct
     select return_event as word from retention_reports
-    union
+    union distinct
     select event as word from funnels
 
 ),

@@ -184,7 +184,7 @@ turns as (
         device,
         known_from as turn
     from keyed
-    union
+    union distinct
     select
         person_key,
         device,

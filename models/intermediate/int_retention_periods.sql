@@ -40,7 +40,7 @@ words as (
         start_event as word,
         period
     from reports
-    union
+    union distinct
     select
         return_event as word,
         period

@@ -85,7 +85,7 @@ days_and_evaluated_ones as (
         segment_set,
         evaluated_as
     from days
-    union
+    union distinct
     select
         as_of_date,
         segment_set,

@@ -269,16 +269,39 @@ def test_a_verb_tells_its_program_the_engine(verb, asked, target, program):
     assert ("requirements-postgres.txt" in make_would_run("--always-make", verb, *asked)) == needs_client
 
 
-@pytest.mark.parametrize("code", [0, 2])
-def test_ci_runs_make_test_in_the_project_and_ends_as_it_does(project, tmp_path, code):
-    make = tmp_path / "make"
-    make.write_text(f'#!/bin/sh\necho "make $*, in $(pwd)"\nexit {code}\n', "utf-8")
-    make.chmod(0o755)
-    env = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+def ci(project, tmp_path, make_fails: str = "", there: tuple[str, ...] = ()) -> tuple[int, list[str]]:
+    """How .ci/run ends, and what it calls, where nothing is installed but `there`; one call of make may fail."""
+    for name in ("bash", "dirname"):
+        (tmp_path / name).symlink_to(shutil.which(name))
+    for name in ("make", "apt-get", *there):
+        program = tmp_path / name
+        failing = f'[ "$*" = "{make_fails}" ] && exit 2' if make_fails else ""
+        program.write_text(f'#!{shutil.which("sh")}\necho "{name} $*, in $(pwd)"\n{failing}\nexit 0\n', "utf-8")
+        program.chmod(0o755)
     ended = subprocess.run(
-        [str(project / ".ci" / "run")], cwd=tmp_path, env=env, text=True, stdout=subprocess.PIPE, timeout=60
-    )
-    assert (ended.returncode, ended.stdout) == (code, f"make test, in {project}\n")
+        [str(tmp_path / "bash"), str(project / ".ci" / "run")], cwd=tmp_path, env={"PATH": str(tmp_path)}, text=True,
+        stdout=subprocess.PIPE, timeout=60,
+    )  # fmt: skip
+    lines = ended.stdout.splitlines()
+    assert all(line.endswith(f", in {project}") for line in lines)
+    return ended.returncode, [line.partition(", in ")[0] for line in lines]
+
+
+def test_ci_runs_make_test_in_the_project_and_then_the_other_engines(project, tmp_path):
+    calls = ["make test", "make test-postgres", "make test-spark"]
+    assert ci(project, tmp_path, there=("pg_ctlcluster", "java")) == (0, calls)
+
+
+@pytest.mark.parametrize(("failing", "calls"), [("test", 1), ("test-postgres", 2), ("test-spark", 3)])
+def test_ci_ends_with_what_fails_first(project, tmp_path, failing, calls):
+    code, called = ci(project, tmp_path, failing, there=("pg_ctlcluster", "java"))
+    assert code == 2 and len(called) == calls and called[-1] == f"make {failing}"
+
+
+def test_ci_installs_the_servers_that_a_machine_does_not_have(project, tmp_path):
+    code, called = ci(project, tmp_path)
+    installs = [call.split()[-1] for call in called if call.startswith("apt-get install")]
+    assert code == 0 and installs == ["postgresql", "openjdk-17-jre-headless"]
 
 
 def test_the_workflow_calls_what_people_call_on_both_systems(project):
@@ -289,6 +312,7 @@ def test_the_workflow_calls_what_people_call_on_both_systems(project):
     assert set(jobs["test"]["strategy"]["matrix"]["os"]) == {"ubuntu-latest", "macos-latest"}
     assert "3.10" in jobs["test"]["strategy"]["matrix"]["python"], "the oldest that make accepts"
     assert calls["postgres"][-1] == "make test-postgres"
+    assert calls["spark"] == ["make test-spark"]
 
 
 # No clock and no dice.

@@ -36,6 +36,8 @@ QUICK = {
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.subexpressionElimination.enabled": "false",
     "spark.sql.adaptive.enabled": "false",
+    # Half of the time of planning.
+    "spark.sql.constraintPropagation.enabled": "false",
     "spark.sql.parquet.filterPushdown": "false",
     "spark.sql.files.openCostInBytes": "65536",
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
