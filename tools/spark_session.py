@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -28,6 +29,8 @@ LOOPBACK = "127.0.0.1"
 MISSING = ("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND")
 DEFAULT_PORT = 15002
 WAIT_SECONDS = 10
+# Where a driver of one's own listens.
+PORTS = range(20_000, 32_000)
 # The address of the driver that this process started.
 started: list[str] = []
 
@@ -118,7 +121,9 @@ def words_of_spark() -> Iterator[None]:
         yield
     except (PySparkException, Py4JError, grpc.RpcError) as error:
         condition = error.getCondition() if isinstance(error, PySparkException) else None
-        raise (NotThere if condition in MISSING else SparkError)(str(error)) from error
+        # What Java raised stands behind the line of who called it.
+        said = re.sub(r"\AAn error occurred while calling .*\n: ", "", str(error))
+        raise (NotThere if condition in MISSING else SparkError)(said) from error
 
 
 def settings(env: Mapping[str, str]) -> dict[str, str]:
@@ -167,9 +172,30 @@ def driver(env: Mapping[str, str]) -> str:
 
 def start_driver(env: Mapping[str, str], log: Path) -> str:
     """Starts it, and gives its address. Raises NoSpark."""
+    for others in (True, True, False):
+        port, token = free_port(), secrets.token_hex(16)
+        try:
+            open_driver(env, port, token)
+            break
+        except SparkError as error:
+            if "Failed to bind" in str(error) and others:
+                # Somebody was faster.
+                continue
+            if "MetaStoreClient" in str(error):
+                place = env.get("HIVE_METASTORE_URIS") or f"in {env.get('SPARK_WAREHOUSE', 'spark-warehouse')}"
+                raise NoSpark(
+                    f"SPARK_WAREHOUSE: the metastore {place} cannot be opened; one in a folder lets in one program at a "
+                    f"time: wait until another one ends, or name a server (HIVE_METASTORE_URIS, SPARK_REMOTE). See {log}"
+                ) from error
+            raise NoSpark(f"MASTER: Spark does not start: {str(error).strip().splitlines()[0]} See {log}") from error
+    # Only of a host that is called so a client sends a token without encryption.
+    return f"sc://localhost:{port}/;token={token}"
+
+
+def open_driver(env: Mapping[str, str], port: int, token: str) -> None:
+    """Lets this process be the driver, which listens on a port. Raises SparkError."""
     from pyspark.sql import SparkSession
 
-    port, token = free_port(), secrets.token_hex(16)
     builder = SparkSession.builder.enableHiveSupport()
     for name, value in settings(env).items():
         builder = builder.config(name, value)
@@ -180,22 +206,11 @@ def start_driver(env: Mapping[str, str], log: Path) -> str:
         ("spark.connect.authenticate.token", token),
     ):
         builder = builder.config(name, value)
-    try:
-        with words_of_spark():
-            session = builder.getOrCreate()
-            atexit.register(end_driver, session)
-            # The list of tables is opened when it is first asked for.
-            session.sql("show schemas").collect()
-    except SparkError as error:
-        if "MetaStoreClient" in str(error):
-            place = env.get("HIVE_METASTORE_URIS") or f"in {env.get('SPARK_WAREHOUSE', 'spark-warehouse')}"
-            raise NoSpark(
-                f"SPARK_WAREHOUSE: the metastore {place} cannot be opened; one in a folder lets in one program at a "
-                f"time: wait until another one ends, or name a server (HIVE_METASTORE_URIS, SPARK_REMOTE). See {log}"
-            ) from error
-        raise NoSpark(f"MASTER: Spark does not start: {str(error).strip().splitlines()[0]} See {log}") from error
-    # Only of a host that is called so a client sends a token without encryption.
-    return f"sc://localhost:{port}/;token={token}"
+    with words_of_spark():
+        session = builder.getOrCreate()
+        atexit.register(end_driver, session)
+        # The list of tables is opened when it is first asked for.
+        session.sql("show schemas").collect()
 
 
 def end_driver(session: Any) -> None:
@@ -211,10 +226,12 @@ def end_driver(session: Any) -> None:
 
 
 def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as tried:
-        tried.bind((LOOPBACK, 0))
-        return tried.getsockname()[1]
+    """A port on which nobody listens, and which no system gives to who asks for any."""
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind((LOOPBACK, port))
+            return port
 
 
 @contextmanager

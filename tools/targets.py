@@ -601,7 +601,8 @@ class Spark(Server):
     def hidden(self, line: str) -> str:
         """Values stand in single quotes, in which there may be others, or behind what a key or a value is called."""
         line = re.sub(r"'.*'|'.*$", "'...'", line)
-        return re.sub(r"\b(map key|The value) (?!'\.\.\.')\S+", r"\1 '...'", line)
+        unquoted = r"\b(map key|The value) (?!'\.\.\.')(?:.*(?= (?:was|is|cannot|could)\b)|.*$)"
+        return re.sub(unquoted, r"\1 '...'", line)
 
     def short_of(self, kind: str, message: str, what: str) -> str:
         """Of Spark's machines."""

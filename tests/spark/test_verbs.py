@@ -87,7 +87,7 @@ def test_a_server_that_is_not_there_is_one_line(engines, words):
     ran = verb(engines[1], *words, SPARK_REMOTE="sc://127.0.0.1:1/;token=secret")
     (line,) = ran.output.splitlines()
     said = "SPARK_REMOTE: no Spark Connect server answers at sc://127.0.0.1:1: "
-    assert ran.code == 1 and line.startswith(said) and "secret" not in line
+    assert ran.code == 1 and said in line and "secret" not in line
 
 
 def test_a_warehouse_without_a_history_is_one_line(engines):
