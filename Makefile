@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 # A warehouse of its own for the tests: the one that `make run` built is never touched by them.
 THROWAWAY := target/test
 
-# TARGET names the engine that run, backfill, restate, as-of and diff work on: see tools/targets.py, docs/postgresql.md.
-# Not set it is DuckDB there; `load` has nothing to do for DuckDB, and means PostgreSQL then.
+# TARGET names the engine that run, backfill, restate, as-of and diff work on: see tools/targets.py, docs/postgresql.md,
+# docs/spark.md. Not set it is DuckDB there; `load` has nothing to do for DuckDB, and means PostgreSQL then.
 # What an engine needs in $(VENV), besides what all do.
 INSTALLED_postgres := $(VENV)/installed-postgres
+INSTALLED_spark := $(VENV)/installed-spark
 INSTALLED := $(or $(INSTALLED_$(TARGET)),$(VENV)/installed)
 
 .DEFAULT_GOAL := help
@@ -17,7 +18,7 @@ INSTALLED := $(or $(INSTALLED_$(TARGET)),$(VENV)/installed)
 help:  ## This list.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /|/' | awk -F'|' '{printf "make %-13s %s\n", $$1, $$2}'
 
-run: $(INSTALLED)  ## Build and test the segments of RAW_DATA (default: the sample), and show them. [TARGET=postgres]
+run: $(INSTALLED)  ## Build and test the segments of RAW_DATA (default: the sample), and show them. [TARGET=postgres, spark]
 	@TARGET="$(TARGET)" $(BIN)/python tools/run.py
 
 backfill: $(INSTALLED)  ## Write the history of past days: make backfill FROM=2024-01-01 TO=2024-06-30 [SET=engagement]
@@ -52,11 +53,12 @@ test-postgres: $(VENV)/installed-dev $(VENV)/installed-postgres  ## The same on 
 	@$(BIN)/python tests/postgres/server.py
 	@$(BIN)/python -m pytest tests/postgres --override-ini pythonpath="tools tests/engines tests/postgres"
 
-test-spark: $(VENV)/installed-spark  ## The same on a throw-away Spark cluster (needs Java 17), compared with DuckDB.
+test-spark: $(VENV)/installed-dev $(VENV)/installed-spark  ## The same on a throw-away Spark cluster (needs Java 17), compared with DuckDB.
 	@$(BIN)/python tests/spark/server.py
 	@$(BIN)/python -m pytest tests/spark --override-ini pythonpath="tools tests/engines tests/spark"
 
-load: $(or $(INSTALLED_$(or $(TARGET),postgres)),$(VENV)/installed)  ## Load RAW_DATA for PostgreSQL, or with TARGET=spark for Spark: docs/postgresql.md, docs/spark.md
+# To write what Spark reads no Spark is needed.
+load: $(if $(filter-out postgres,$(TARGET)),$(VENV)/installed,$(INSTALLED_postgres))  ## Load RAW_DATA for PostgreSQL, or with TARGET=spark for Spark: docs/postgresql.md, docs/spark.md
 	@TARGET=$(or $(TARGET),postgres) $(BIN)/python tools/load.py
 
 build: $(VENV)/installed-dev
@@ -105,7 +107,7 @@ $(VENV)/installed-postgres: $(VENV)/installed requirements-postgres.txt
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements-postgres.txt
 	@touch $@
 
-$(VENV)/installed-spark: $(VENV)/installed-dev requirements-spark.txt
+$(VENV)/installed-spark: $(VENV)/installed requirements-spark.txt
 	@echo "Installing Spark and its adapter into $(VENV) (Spark is large: some minutes)"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements-spark.txt
 	@touch $@

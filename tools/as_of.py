@@ -15,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 from history import Dbt, Refused, day, range_of_days, what_is_known
+from one_run import Busy
 from publish import copy_marts
 from rich.console import Console
 from run import PROJECT, environment, show_summary
@@ -40,7 +41,7 @@ def main() -> int:
         return 1
     try:
         answer(engine, asked.date, folder, console)
-    except Refused as refused:
+    except (Refused, Busy) as refused:
         console.print(str(refused), style="red", markup=False, soft_wrap=True)
         return 1
     except (OSError, duckdb.Error, *engine.errors) as error:

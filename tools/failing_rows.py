@@ -31,7 +31,7 @@ def keep_failing_rows(found: dict[str, str], invocation: str, target: Path, env:
         if not found and not stored(engine) - kept:
             return {}
         with engine.connect(read_only=False) as connection:
-            forget(connection, kept - set(found.values()))
+            forget(connection, kept - set(found.values()), engine)
             return {name: keep(connection, name, results.get(test), engine) for test, name in found.items()}
     except (OSError, ValueError, KeyError, *engine.errors) as error:
         return {name: f"not stored: {engine.said(error, 'storing them')}" for name in found.values()}
@@ -53,51 +53,29 @@ def name_of(result: dict) -> str:
 def stored(engine: Engine) -> set[str]:
     """The tests whose rows are there."""
     with engine.connect() as connection:
-        return tables(connection)
+        return engine.tables(connection, SCHEMA)
 
 
-def tables(connection: Any) -> set[str]:
-    """The tables of the schema."""
-    listed = f"select table_name from information_schema.tables where table_schema = '{SCHEMA}'"
-    return {name for (name,) in connection.execute(listed).fetchall()}
-
-
-def forget(connection: Any, kept: set[str]) -> None:
+def forget(connection: Any, kept: set[str], engine: Engine) -> None:
     """Drops every table but those in `kept`, and the schema with the last one."""
-    before = tables(connection)
+    before = engine.tables(connection, SCHEMA)
     for name in before - kept:
-        connection.execute(f"drop table {SCHEMA}.{quoted(name)}")
+        connection.execute(f"drop table {SCHEMA}.{engine.quoted(name)}")
     if before and not before & kept:
         connection.execute(f"drop schema {SCHEMA}")
 
 
 def keep(connection: Any, name: str, result: dict | None, engine: Engine) -> str:
     """Stores what the query of a test gives, and says how much of it is where, or why it is not."""
-    table = f"{SCHEMA}.{quoted(name)}"
     sql = (result or {}).get("compiled_code")
     if not sql:
         return "not stored: dbt left no query of it"
     try:
         connection.execute(f"create schema if not exists {SCHEMA}")
-        connection.execute("begin")
-        query = f"select * from (\n{sql}\n) as found limit {MOST_ROWS + 1}"
-        connection.execute(f"create table {table} as {query}")
-        ((rows,),) = connection.execute(f"select count(*) from {table}").fetchall()
-        cut = rows > MOST_ROWS
-        if cut:
-            row_id = engine.row_id
-            connection.execute(f"delete from {table} where {row_id} = (select max({row_id}) from {table})")
-        connection.execute("commit")
+        query = f"select * from (\n{sql}\n) as found limit {MOST_ROWS}"
+        connection.execute(f"create table {SCHEMA}.{engine.quoted(name)} as {query}")
     except engine.errors as error:
-        try:
-            connection.execute("rollback")
-        except engine.errors:
-            # It had ended before.
-            pass
         return f"not stored: {engine.said(error, 'storing them')}"
+    # How many there are dbt has counted.
+    cut = ((result or {}).get("failures") or 0) > MOST_ROWS
     return f"{MOST_ROWS:,} of them in {SCHEMA}.{name}" if cut else f"see {SCHEMA}.{name}"
-
-
-def quoted(name: str) -> str:
-    """A name as SQL takes it."""
-    return '"' + name.replace('"', '""') + '"'

@@ -135,7 +135,7 @@ def load_for_spark(landing: Path, variables: dict[str, Any]) -> None:
     read = reader(variables)
     place = load_spark.folder_of_raw_tables()
     place.parent.mkdir(parents=True, exist_ok=True)
-    with only_run(place):
+    with only_run(place, "SPARK_RAW"):
         folder = load_spark.RawFolder(place)
 
         def remember_all(conn: duckdb.DuckDBPyConnection) -> None:

@@ -18,6 +18,7 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,7 @@ class RawFolder:
 
     def query(self, table: str, columns: str) -> str | None:
         """SQL of DuckDB for a table as it was last loaded; None where it is not there."""
-        files = sorted((self.place / table).glob("*.parquet"))
-        return f"select {columns} from read_parquet({path_list(files)})" if files else None
+        return query_of(self.place, table, columns)
 
     def switch(self, state: dict[str, Any]) -> None:
         """Moves and removes what `state` lists, as far as that is not done, and says that all is there."""
@@ -83,10 +83,16 @@ class RawFolder:
         os.replace(beside, self.place / LANDING)
 
 
-def folder_of_raw_tables() -> Path:
+def folder_of_raw_tables(env: Mapping[str, str] = os.environ) -> Path:
     """Where the raw tables are."""
-    warehouse = os.environ.get("SPARK_WAREHOUSE") or "spark-warehouse"
-    return Path(os.environ.get("SPARK_RAW") or Path(warehouse, "raw")).resolve()
+    warehouse = env.get("SPARK_WAREHOUSE") or "spark-warehouse"
+    return Path(env.get("SPARK_RAW") or Path(warehouse, "raw")).resolve()
+
+
+def query_of(place: Path, table: str, columns: str) -> str | None:
+    """SQL of DuckDB for a table in a folder of raw tables; None where it is not there."""
+    files = sorted((place / table).glob("*.parquet"))
+    return f"select {columns} from read_parquet({path_list(files)})" if files else None
 
 
 def copy_to_folder(

@@ -18,13 +18,17 @@ class Busy(Exception):
 
 
 @contextmanager
-def only_run(warehouse: Path) -> Iterator[None]:
-    """Nobody else is in here with the same warehouse. Raises Busy, which names the process that is.
+def only_run(
+    warehouse: Path, setting: str = "WAREHOUSE", holder: str = "", file: Path | None = None
+) -> Iterator[None]:
+    """Nobody else is in here with the same warehouse. Raises Busy, which names the process that is. `setting` is the
+    variable that names the warehouse, `holder` this process, in words that follow on "process"; the lock is on `file`,
+    or on one beside the warehouse.
 
     Where no lock can be had (a folder that is not there, a full disk), it goes on without one: DuckDB's own lock stays.
     """
     try:
-        lock = os.open(warehouse.with_name(f"{warehouse.name}.lock"), os.O_RDWR | os.O_CREAT, 0o644)
+        lock = os.open(file or warehouse.with_name(f"{warehouse.name}.lock"), os.O_RDWR | os.O_CREAT, 0o644)
     except OSError:
         yield
         return
@@ -32,26 +36,26 @@ def only_run(warehouse: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(lock, 20).decode("ascii", "replace").strip()
-            process = f" (process {holder})" if holder else ""
+            other = os.read(lock, 200).decode("ascii", "replace").strip()
+            process = f" (process {other})" if other else ""
             raise Busy(
-                f"WAREHOUSE: {warehouse} is being built by another run{process}; wait until it ends, or name another "
-                "WAREHOUSE"
+                f"{setting}: {warehouse} is being built by another run{process}; wait until it ends, or name another "
+                f"{setting}"
             ) from None
         except OSError:
             pass
         else:
-            write_process(lock)
+            write_process(lock, holder or str(os.getpid()))
         yield
     finally:
         os.close(lock)
 
 
-def write_process(lock: int) -> None:
+def write_process(lock: int, holder: str) -> None:
     """Writes down who holds the lock. It is held without that, too."""
     try:
         os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(lock, f"{holder}\n".encode("ascii", "replace"), 0)
     except OSError:
         pass
 

@@ -40,13 +40,10 @@ HEALTH_TEST = "segment_health_is_ok"
 # The day that the marts answer for; fct_segment_daily may have later ones, where somebody asked for a day of the past.
 LATEST = "(select max(as_of_date) from intermediate.int_as_of_dates)"
 HEALTH_ROWS = f"""
-    select check_name, status, value, previous_value, limit_value,
-        string_agg(case segment when 'all' then segment_set else segment_set || ' / ' || segment end, ', '
-            order by segment_set, segment)
+    select check_name, status, value, previous_value, limit_value, segment_set, segment
     from marts.fct_segment_health
     where status <> 'ok' and as_of_date = {LATEST}
-    group by check_name, status, value, previous_value, limit_value
-    order by check_name, 6
+    order by check_name, segment_set, segment
 """
 INPUT_TEST = "input_health_is_ok"
 INPUT_ROWS = """
@@ -109,7 +106,7 @@ def main() -> int:
             else:
                 if is_long_pause(engine):
                     command = [sys.executable, str(PROJECT / "tools" / "backfill.py"), "catch-up"]
-                    if code := subprocess.run(command, env=env).returncode:
+                    if code := subprocess.run(command, env=dict(engine.env)).returncode:
                         return code
                 outcome = build(console, engine)
                 name_rows(outcome, env)
@@ -165,8 +162,9 @@ def environment() -> dict[str, str]:
     env = dict(os.environ)
     env["WAREHOUSE"] = os.path.abspath(env.get("WAREHOUSE") or PROJECT / "warehouse.duckdb")
     env["DBT_LOG_PATH"] = os.path.abspath(env.get("DBT_LOG_PATH") or PROJECT / "logs")
-    for name in ("RAW_DATA", "TAXONOMY", "RETENTION_REPORTS", "FUNNELS", "DBT_TARGET_PATH"):
-        if env.get(name):
+    env["SPARK_WAREHOUSE"] = os.path.abspath(env.get("SPARK_WAREHOUSE") or PROJECT / "spark-warehouse")
+    for name in ("RAW_DATA", "TAXONOMY", "RETENTION_REPORTS", "FUNNELS", "DBT_TARGET_PATH", "SPARK_RAW"):
+        if env.get(name) and (name, env[name]) != ("SPARK_RAW", "none"):
             env[name] = os.path.abspath(env[name])
     return env
 
@@ -257,10 +255,11 @@ def events_of(dbt: subprocess.Popen[str]) -> Iterator[tuple[dict, dict]]:
     for line in dbt.stdout or ():
         try:
             event = json.loads(line)
-        except ValueError:
+            said = event["data"], event["info"]
+        except (ValueError, TypeError, KeyError):
             # Printed by a library, past dbt's log.
             continue
-        yield event["data"], event["info"]
+        yield said
 
 
 def note(event: dict, info: dict, outcome: Outcome) -> None:
@@ -333,7 +332,13 @@ def name_health_rows(outcome: Outcome, engine: Engine) -> None:
     """Puts a line for each finding about the health of the segments where the outcome has one for all of them."""
     with engine.connect() as connection:
         rows = connection.execute(HEALTH_ROWS).fetchall()
-    for check, status, *numbers, segments in rows if told_of(outcome, HEALTH_TEST) else []:
+    # Segments of which the same was found are named together.
+    found: dict[tuple, list[str]] = {}
+    for *same, segment_set, segment in rows if told_of(outcome, HEALTH_TEST) else []:
+        named = segment_set if segment == "all" else f"{segment_set} / {segment}"
+        found.setdefault(tuple(same), []).append(named)
+    for (check, status, *numbers), names in found.items():
+        segments = ", ".join(names)
         lines = outcome.causes if status == "fail" else outcome.warnings
         lines[f"{check} {segments}"] = f"health {status}s: {check}: {health_words(check, *numbers)}: {segments}"
 

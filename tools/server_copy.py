@@ -93,7 +93,7 @@ def copy_table(
     connection.execute(f"delete from {table}")
     names = ", ".join(f'"{column}"' for column in columns)
     shape = ", ".join(f"{quoted(column)}: 'varchar'" for column in columns)
-    texts = ", ".join(f'cast("{column}" as varchar)' for column in columns)
+    texts = ", ".join(engine.as_text(column) for column in columns)
     with tempfile.TemporaryDirectory(dir=folder) as place:
         piece = Path(place, "rows.json")
         with piece.open("w", encoding="utf-8") as file:

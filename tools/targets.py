@@ -6,6 +6,7 @@ are read, who holds the warehouse, and what readers get; they know no engine by 
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import os
 import re
@@ -22,9 +23,11 @@ from typing import Any, ClassVar
 import duckdb
 import one_run
 import short_of_room
+import spark_session
 from one_run import Busy
 from publish import publish
 from raw_erasure import has_traces, rewrite
+from spark_session import NoSpark, NotThere, SparkError
 
 PROJECT = Path(__file__).resolve().parent.parent
 TOOLS = PROJECT / "tools"
@@ -41,8 +44,6 @@ class Engine(ABC):
     name: ClassVar[str]
     # The variable that says which warehouse it is, for messages.
     setting: ClassVar[str]
-    # How a program that changes rows tells one from another of the same values.
-    row_id: ClassVar[str] = ""
     # A table that is built anew takes the views with it that read it.
     drops_views: ClassVar[bool] = False
     # What readers get besides, in words that follow on what publish() says.
@@ -73,8 +74,7 @@ class Engine(ABC):
 
     @abstractmethod
     def connect(self, read_only: bool = True) -> AbstractContextManager[Any]:
-        """A connection: `execute(sql)` gives what has fetchall() and fetchone(); each statement is a transaction,
-        unless it says begin."""
+        """A connection: `execute(sql)` gives what has fetchall() and fetchone(); each statement is a transaction."""
 
     def exists(self) -> bool:
         """Whether there is a warehouse to ask."""
@@ -95,6 +95,15 @@ class Engine(ABC):
     @abstractmethod
     def row_estimate(self, connection: Any, schema: str, table: str) -> int:
         """About how many rows a table has; 0 where it is not there."""
+
+    def tables(self, connection: Any, schema: str) -> set[str]:
+        """The tables of a schema; none where it is not there."""
+        listed = f"select table_name from information_schema.tables where table_schema = '{schema}'"
+        return {name for (name,) in connection.execute(listed).fetchall()}
+
+    def quoted(self, name: str) -> str:
+        """A name as SQL takes it."""
+        return '"' + name.replace('"', '""') + '"'
 
     @abstractmethod
     def day_copy(self, folder: Path) -> tuple[Path, tuple[str, ...]]:
@@ -142,7 +151,6 @@ class DuckDb(Engine):
 
     name = "duckdb"
     setting = "WAREHOUSE"
-    row_id = "rowid"
     also_published = ", and a Parquet file a mart"
 
     @property
@@ -265,6 +273,10 @@ class Server(Engine):
     def columns(self, connection: Any, schema: str, table: str) -> dict[str, str]:
         """The columns of a table and their types, as DuckDB can read them, too; none where it is not there."""
 
+    def as_text(self, column: str) -> str:
+        """SQL for the value of a column as text that DuckDB can read."""
+        return f"cast({self.quoted(column)} as varchar)"
+
     def load(self) -> str | None:
         """By tools/load.py, which prints what it does."""
         before = self.events_loaded()
@@ -307,7 +319,7 @@ class Server(Engine):
         return copy_of_server(self, folder), ()
 
     def publish(self, keep_before: bool = True) -> str:
-        """Nothing: readers ask the server, which shows each mart as it was until the new one is whole."""
+        """Nothing: readers ask the server."""
         return f"For BI: schema marts of {self.place}"
 
 
@@ -316,7 +328,6 @@ class Postgres(Server):
 
     name = "postgres"
     setting = "PGDATABASE"
-    row_id = "ctid"
     drops_views = True
     # Two numbers that no other lock has: the letters `user`, and which of the project's locks it is.
     LOCK = (0x75736572, 1)
@@ -460,7 +471,153 @@ class Statements:
         return cursor
 
 
-ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (DuckDb, Postgres)}
+class Spark(Server):
+    """A warehouse of Spark (SPARK_WAREHOUSE), to which a Connect server leads (SPARK_REMOTE), or else a driver that the
+    verb starts (MASTER)."""
+
+    name = "spark"
+    setting = "SPARK_WAREHOUSE"
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        """Raises Unusable where the client is not installed."""
+        # What programs are told that are started from here: with the address of the driver, once there is one.
+        super().__init__(dict(env))
+        if not all(importlib.util.find_spec(module) for module in ("pyspark", "grpc")):
+            raise Unusable(
+                "TARGET: spark needs pyspark: make run TARGET=spark installs it, or pip install -r "
+                "requirements-spark.txt"
+            )
+        spark_session.be_quiet()
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the warehouse, as this machine sees it."""
+        return Path(self.env.get("SPARK_WAREHOUSE") or "spark-warehouse").resolve()
+
+    @property
+    def place(self) -> str:
+        """The folder, and the server if it is somebody else's."""
+        address = self.env.get("SPARK_REMOTE") or ""
+        is_own = not address or address in spark_session.started
+        return str(self.folder) if is_own else f"{self.folder} ({spark_session.shown(address)})"
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """All that its sessions raise."""
+        return (SparkError,)
+
+    @property
+    def not_there(self) -> tuple[type[Exception], ...]:
+        """A table or a schema that is not there."""
+        return (NotThere,)
+
+    def connect(self, read_only: bool = True) -> AbstractContextManager[Any]:
+        """A session of its own, with the settings that profiles.yml gives to dbt."""
+        if not self.env.get("SPARK_REMOTE"):
+            self.env["SPARK_REMOTE"] = spark_session.driver(self.env)
+            # Spark refuses to be told both.
+            self.env.pop("MASTER", None)
+        return spark_session.new_session(self.env["SPARK_REMOTE"], self.env)
+
+    @contextmanager
+    def only_run(self) -> Iterator[None]:
+        """By a lock on a file in the folder of the warehouse, which its machines share."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            # A folder that Spark alone sees: no lock can be had there.
+            pass
+        holder = f"{os.getpid()} on {socket.gethostname()}"
+        with one_run.only_run(self.folder, self.setting, holder, self.folder / "run.lock"):
+            yield
+
+    def load(self) -> str | None:
+        """Not without Spark, for which it would be; nor what somebody else makes the raw tables of."""
+        with self.connect():
+            pass
+        return None if self.env.get("SPARK_RAW") == "none" else super().load()
+
+    def events_loaded(self) -> list[tuple]:
+        """By the files: the tables show them when dbt runs."""
+        # It loads dbt, which takes longer than the rest.
+        from load_spark import folder_of_raw_tables, query_of
+
+        counted = "count(*), max(load_number), sum(load_number)"
+        query = query_of(folder_of_raw_tables(self.env), "event_files", counted)
+        return duckdb.execute(query).fetchall() if query else []
+
+    def has_new_events(self) -> bool:
+        """Nobody can tell where somebody else makes the raw tables."""
+        return self.loaded_events or self.env.get("SPARK_RAW") == "none"
+
+    def row_estimate(self, connection: Any, schema: str, table: str) -> int:
+        """As the files say it."""
+        try:
+            (rows,) = connection.execute(f"select count(*) from {schema}.{table}").fetchone()
+        except NotThere:
+            return 0
+        return rows
+
+    def tables(self, connection: Any, schema: str) -> set[str]:
+        """As the metastore lists them; views of the session are named with every schema."""
+        try:
+            listed = connection.execute(f"show tables in {schema}").fetchall()
+        except NotThere:
+            return set()
+        return {name for _, name, is_of_session in listed if not is_of_session}
+
+    def quoted(self, name: str) -> str:
+        """Between backticks."""
+        return "`" + name.replace("`", "``") + "`"
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Any]:
+        """A session while nobody else may run: Spark keeps no state of several tables. Raises Busy."""
+        with self.only_run(), self.connect() as session:
+            yield session
+
+    def columns(self, connection: Any, schema: str, table: str) -> dict[str, str]:
+        """As the metastore has them."""
+        try:
+            return connection.types(f"select * from {schema}.{table}")
+        except NotThere:
+            return {}
+
+    def as_text(self, column: str) -> str:
+        """As `string`: a varchar has a length there."""
+        return f"cast({self.quoted(column)} as string)"
+
+    def first_line(self, error: Exception) -> str:
+        """What Spark says first; what follows is where in the code of Java it was."""
+        if isinstance(error, (OSError, NoSpark)):
+            return str(error)
+        return f"Spark: {self.hidden((str(error).strip() or 'it said nothing').splitlines()[0])}"
+
+    def said(self, error: Exception, what: str) -> str:
+        """The same, unless something was short."""
+        kind = None if isinstance(error, (OSError, NoSpark)) else short_of_room.lacking(str(error))
+        return self.short_of(kind, str(error), what) if kind else self.first_line(error)
+
+    def hidden(self, line: str) -> str:
+        """Values stand in single quotes, in which there may be others, or behind what a key or a value is called."""
+        line = re.sub(r"'.*'|'.*$", "'...'", line)
+        unquoted = r"\b(map key|The value) (?!'\.\.\.')(?:.*(?= (?:was|is|cannot|could)\b)|.*$)"
+        return re.sub(unquoted, r"\1 '...'", line)
+
+    def short_of(self, kind: str, message: str, what: str) -> str:
+        """Of Spark's machines."""
+        if kind == "disk":
+            return (
+                f"disk: Spark has no room for {what}: free space where SPARK_WAREHOUSE is, and where its machines keep "
+                "what they work on (spark.local.dir); then run again"
+            )
+        return (
+            f"memory: Spark has too little for {what}: give its driver and its executors more (spark.driver.memory, "
+            "spark.executor.memory); then run again"
+        )
+
+
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (DuckDb, Postgres, Spark)}
 
 
 def engine_of(env: Mapping[str, str]) -> Engine:

@@ -297,33 +297,33 @@ def test_input_that_cannot_be_used_is_one_line_and_builds_nothing(new, tmp_path)
 # The rows of failing tests.
 
 
-def keep(engine: Engine, folder: Path, **tests: tuple[str, str]) -> dict[str, str]:
-    """What is said of the rows of tests, which are (status, query) by name, and what is kept of them."""
+def keep(engine: Engine, folder: Path, **tests: tuple[str, str, int]) -> dict[str, str]:
+    """What is said of the rows of tests, which are (status, query, number of rows) by name; they are kept."""
     invocation = uuid.uuid4().hex
     results = [
-        {"unique_id": f"test.user_segments.{name}.0", "status": status, "compiled_code": sql}
-        for name, (status, sql) in tests.items()
+        {"unique_id": f"test.user_segments.{name}.0", "status": status, "compiled_code": sql, "failures": rows}
+        for name, (status, sql, rows) in tests.items()
     ]
     left = {"metadata": {"invocation_id": invocation}, "results": results}
     (folder / "run_results.json").write_text(json.dumps(left), "utf-8")
-    found = {f"test.user_segments.{name}.0": name for name, (status, _) in tests.items() if status in ("fail", "warn")}
+    found = {f"test.user_segments.{name}.0": name for name, (status, *_) in tests.items() if status in ("fail", "warn")}
     return keep_failing_rows(found, invocation, folder, engine.env | {"TARGET": "postgres"})
 
 
 def test_the_rows_of_failing_tests_are_kept_as_long_as_they_fail(database, tmp_path):
     rows = "select number as user_id from generate_series(1, {}) as number"
-    said = keep(database, tmp_path, few=("fail", rows.format(1000)), many=("warn", rows.format(1001)))
+    said = keep(database, tmp_path, few=("fail", rows.format(1000), 1000), many=("warn", rows.format(1001), 1001))
     assert said == {"few": "see test_failures.few", "many": "1,000 of them in test_failures.many"}
     for table in ("few", "many"):
         assert database.rows(f"select count(*), max(user_id) from test_failures.{table}") == [(1000, 1000)]
-    said = keep(database, tmp_path, few=("fail", rows.format(3)), many=("skipped", ""))
+    said = keep(database, tmp_path, few=("fail", rows.format(3), 3), many=("skipped", "", 0))
     assert said == {"few": "see test_failures.few"}
     assert database.rows("select count(*) from test_failures.few") == [(3,)]
     assert database.rows("select count(*) from test_failures.many") == [(1000,)]
-    assert keep(database, tmp_path, few=("pass", ""), many=("pass", "")) == {}
+    assert keep(database, tmp_path, few=("pass", "", 0), many=("pass", "", 0)) == {}
     assert database.rows("select count(*) from pg_namespace where nspname = 'test_failures'") == [(0,)]
 
 
 def test_rows_that_cannot_be_kept_are_said_without_what_is_in_them(database, tmp_path):
-    said = keep(database, tmp_path, bad=("fail", "select cast('a secret' as integer)"))
+    said = keep(database, tmp_path, bad=("fail", "select cast('a secret' as integer)", 1))
     assert said == {"bad": 'not stored: PostgreSQL: invalid input syntax for type integer: "..."'}

@@ -15,7 +15,7 @@ def test_an_unknown_target_is_one_line_that_lists_the_known_ones(clean_env, tmp_
     env = clean_env | {"TARGET": "oracle", "WAREHOUSE": str(tmp_path / "w.duckdb")}
     ran = run_program([sys.executable, str(PROJECT / "tools" / program), *arguments], env)
     (line,) = ran.output.splitlines()
-    assert ran.code == 1 and line.startswith("TARGET: there is no 'oracle'; use one of duckdb, postgres")
+    assert ran.code == 1 and line.startswith("TARGET: there is no 'oracle'; use one of duckdb, postgres, spark")
     assert not list(tmp_path.iterdir())
 
 
@@ -27,7 +27,8 @@ def test_duckdb_is_the_default(env):
     assert engine.dbt_options == ()
 
 
-def test_postgresql_without_its_client_is_one_line(monkeypatch):
-    monkeypatch.setitem(sys.modules, "psycopg2", None)
-    with pytest.raises(Unusable, match="^TARGET: postgres needs psycopg2: .*requirements-postgres.txt$"):
-        engine_of({"TARGET": "postgres"})
+@pytest.mark.parametrize(("target", "client"), [("postgres", "psycopg2"), ("spark", "pyspark")])
+def test_an_engine_without_its_client_is_one_line(monkeypatch, target, client):
+    monkeypatch.setitem(sys.modules, client, None)
+    with pytest.raises(Unusable, match=f"^TARGET: {target} needs {client}: .*requirements-{target}.txt$"):
+        engine_of({"TARGET": target})

@@ -40,6 +40,8 @@ QUICK = {
     "spark.sql.constraintPropagation.enabled": "false",
     "spark.sql.parquet.filterPushdown": "false",
     "spark.sql.files.openCostInBytes": "65536",
+    # As profiles.yml says for a driver of dbt's own: several models at once would wait for each other.
+    "spark.sql.subquery.maxThreadThreshold": "128",
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
     "spark.ui.enabled": "false",
     "spark.log.level": "ERROR",
