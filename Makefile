@@ -34,7 +34,7 @@ test: lint prove pytest build  ## Everything that CI checks: lint, proofs, pytes
 
 lint: $(VENV)/installed-dev
 	@echo "sqlfluff: checking models/ and tests/"
-	@$(BIN)/sqlfluff lint models tests/singular
+	@$(BIN)/sqlfluff lint models tests/singular --processes 0
 
 prove: $(VENV)/installed-dev  ## Prove that exclusive sets cannot overlap and total ones have no gap, before any data.
 	@$(BIN)/python tools/prove.py
