@@ -292,21 +292,20 @@ def ci(project, tmp_path, make_fails: str = "", there: tuple[str, ...] = ()) -> 
     return ended.returncode, [line.partition(", in ")[0] for line in lines]
 
 
-def test_ci_runs_make_test_in_the_project_and_then_the_other_engines(project, tmp_path):
-    calls = ["make test", "make test-postgres", "make test-spark"]
-    assert ci(project, tmp_path, there=("pg_ctlcluster", "java")) == (0, calls)
+def test_ci_runs_make_test_in_the_project_and_then_that_of_postgresql(project, tmp_path):
+    assert ci(project, tmp_path, there=("pg_ctlcluster",)) == (0, ["make test", "make test-postgres"])
 
 
-@pytest.mark.parametrize(("failing", "calls"), [("test", 1), ("test-postgres", 2), ("test-spark", 3)])
+@pytest.mark.parametrize(("failing", "calls"), [("test", 1), ("test-postgres", 2)])
 def test_ci_ends_with_what_fails_first(project, tmp_path, failing, calls):
-    code, called = ci(project, tmp_path, failing, there=("pg_ctlcluster", "java"))
+    code, called = ci(project, tmp_path, failing, there=("pg_ctlcluster",))
     assert code == 2 and len(called) == calls and called[-1] == f"make {failing}"
 
 
-def test_ci_installs_the_servers_that_a_machine_does_not_have(project, tmp_path):
+def test_ci_installs_the_server_that_a_machine_does_not_have(project, tmp_path):
     code, called = ci(project, tmp_path)
     installs = [call.split()[-1] for call in called if call.startswith("apt-get install")]
-    assert code == 0 and installs == ["postgresql", "openjdk-17-jre-headless"]
+    assert code == 0 and installs == ["postgresql"]
 
 
 def test_the_workflow_calls_what_people_call_on_both_systems(project):
