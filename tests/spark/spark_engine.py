@@ -25,14 +25,20 @@ class SparkEngine(Engine):
 
     def kill(self) -> None:
         """Ends the driver at once, whatever it does."""
-        self.sessions.clear()
+        self.end_sessions()
         self.drivers[-1].end()
 
     def dbt(self, *arguments: str, **env: str) -> Ended:
         """Runs dbt. A session remembers the files of what it has read: afterwards there is a new one."""
         ended = super().dbt(*arguments, **env)
-        self.sessions.clear()
+        self.end_sessions()
         return ended
+
+    def end_sessions(self) -> None:
+        """Ends the sessions of this process, as long as there is a driver: without one they would try for minutes."""
+        for session in self.sessions:
+            session.stop()
+        self.sessions.clear()
 
     def session(self):
         """A session of this process with the driver."""
