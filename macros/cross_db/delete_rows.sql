@@ -46,11 +46,10 @@
 {% macro write_kept_rows(relation, kept) %}
     {%- set table = described(relation) -%}
     {%- set folder = described(kept).location -%}
+    {#- Of these days alone: so profiles.yml sets it. Here it could not be set: other models use the session, too. -#}
     {%- do run_each([
-        'set spark.sql.sources.partitionOverwriteMode = dynamic',
         'insert overwrite table ' ~ relation ~ ' partition (' ~ table.partition_by ~ ') select '
         ~ table.columns.keys() | join(', ') ~ ' from ' ~ kept ~ ' distribute by ' ~ table.partition_by,
-        'set spark.sql.sources.partitionOverwriteMode = static',
         'drop table ' ~ kept,
     ]) -%}
     {%- do empty_folder(folder) -%}
@@ -143,16 +142,25 @@
     (date '{{ days | join("', date '") }}')
 {%- endmacro %}
 
-{#- On Spark: writes nothing over whole days, or over the table where these are all that it has. -#}
+{#-
+  On Spark: writes nothing over whole days. Where these are all that the table has (`of` says how many it has), it is made
+  again, empty: a run that is killed before leaves none, and the next one builds all days anyway.
+-#}
 {% macro empty_days(relation, table, days, of=none) %}
-    {%- set nothing = [] -%}
-    {%- for name, type in table.columns.items() if name != table.partition_by -%}
-        {%- do nothing.append('cast(null as ' ~ type ~ ') as ' ~ name) -%}
-    {%- endfor -%}
     {%- if days and days | length == of -%}
-        {%- do run_query('insert overwrite table ' ~ relation ~ ' partition (' ~ table.partition_by ~ ') select '
-            ~ nothing | join(', ') ~ ', cast(null as date) as ' ~ table.partition_by ~ ' where 1 = 0') -%}
+        {%- set columns = [] -%}
+        {%- for name, type in table.columns.items() -%}
+            {%- do columns.append(name ~ ' ' ~ type) -%}
+        {%- endfor -%}
+        {%- do run_query('drop table ' ~ relation) -%}
+        {%- do empty_folder(table.location) -%}
+        {%- do run_query('create table ' ~ relation ~ ' (' ~ columns | join(', ') ~ ') using parquet partitioned by ('
+            ~ table.partition_by ~ ") location '" ~ table.location ~ "'") -%}
     {%- else -%}
+        {%- set nothing = [] -%}
+        {%- for name, type in table.columns.items() if name != table.partition_by -%}
+            {%- do nothing.append('cast(null as ' ~ type ~ ') as ' ~ name) -%}
+        {%- endfor -%}
         {%- for day in days -%}
             {%- do run_query('insert overwrite table ' ~ relation ~ ' partition (' ~ table.partition_by ~ " = date '"
                 ~ day ~ "') select " ~ nothing | join(', ') ~ ' where 1 = 0') -%}

@@ -45,10 +45,14 @@ descriptors as (
     {%- if is_incremental() %}
     where
         source_file in (select files.source_file from files)
+        {#- Where this is asked, stale rows may still be there: a pair that was seen earlier than they say is new, too. #}
         {{ and_on_stored_days(
             'stored_day',
-            'select min(event_date) as event_date from ' ~ ref('int_half_hours') ~ ' where '
-            ~ none_of('pair_key', 'select known.pair_key from ' ~ this ~ ' as known') ~ ' group by pair_key',
+            'select first_seen_on as event_date from (select pair_key, min(first_event_at) as first_seen_at, '
+            ~ 'min(event_date) as first_seen_on from ' ~ ref('int_half_hours') ~ ' group by pair_key) as seen where '
+            ~ none_of(
+                ['pair_key', 'first_seen_at'], 'select known.pair_key, known.first_seen_at from ' ~ this ~ ' as known'
+            ),
         ) }}
     {%- endif %}
 
