@@ -3,8 +3,8 @@
     python tools/bench.py --scale-spark [--events 1000000]
 
 Spark runs on this machine (MASTER, local[*] where it is not set) with 6 GB for its driver, unless PYSPARK_SUBMIT_ARGS
-says otherwise. Seconds are those of the clock: what Java takes is not this process's. They hold the start of dbt and of
-Spark, which are measured on three events.
+says otherwise. Seconds are those of the clock, with the start of dbt and of Spark: what Java takes is not this
+process's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import duckdb
-from bench_daily import BACKFILL_TO, DAY_BEFORE, NEW_DAY, Inbox, one_event, rows_in, split_of
+from bench_daily import NEW_DAY, Inbox, rows_in, split_of
 from bench_programs import PROJECT, Cost, Program, console, machine, measured, step
 from bench_scale import Size, show_sizes
 from rich.table import Table
@@ -30,13 +30,12 @@ def scale_on_spark(events: int, folder: Path) -> int:
     split = split_of(events, folder)
     days = sorted(file for file in split.glob("*.parquet") if file.stem <= NEW_DAY.isoformat())
     inbox = Inbox(folder / "spark")
-    few = [one_event(split, day, folder / "spark" / "few") for day in (BACKFILL_TO, DAY_BEFORE, NEW_DAY)]
-    start, whole = costs_of(inbox, few, "three events"), costs_of(inbox, days, f"{events:,} events")
+    costs = costs_of(inbox, days, f"{events:,} events")
     table = Table(title=f"{rows_in(days):,} events, {rows_in(days[-1:]):,} of them new, Spark, {machine()}")
-    for heading in ("program", "seconds", "of them on three events"):
+    for heading in ("program", "seconds"):
         table.add_column(heading, justify="left" if heading == "program" else "right")
-    for name, cost in whole.items():
-        table.add_row(name, f"{cost.seconds:.1f}", f"{start[name].seconds:.1f}")
+    for name, cost in costs.items():
+        table.add_row(name, f"{cost.seconds:.1f}")
     console.print(table)
     show_sizes(sizes_of(inbox.folder / "tables"), rows_in(days), sum(file.stat().st_size for file in days))
     return 0
