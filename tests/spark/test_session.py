@@ -24,7 +24,7 @@ def test_models_are_built_by_a_session_on_the_cluster(cluster, tmp_path):
     loaded = run([sys.executable, str(PROJECT / "tools" / "load.py")], env)
     assert loaded.code == 0, loaded.output
     dbt = str(Path(sys.executable).with_name("dbt"))
-    ran = run([dbt, "--no-use-colors", "run", "--target", "spark", "--select", "stg_generic__users", "int_aliases"], env)
+    ran = run([dbt, "--no-use-colors", "run", "--target", "spark", "--select", "stg_generic__users", "+int_aliases"], env)
     assert ran.code == 0 and "PASS=" in ran.output, ran.output
     # Both workers had an executor of it.
     for number in (1, 2):
