@@ -144,6 +144,7 @@ OF_JSON = [
 SHA_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 SUM = "{{ sum_of_hashes(hash64_of_all(['a'])) }}"
+MANY_DIGITS = "(cast('150000000000000000000' as decimal(38, 0)))"
 NO_DAY, NO_TIME, NO_TEXT = "cast(null as date)", "cast(null as timestamp)", text(None)
 WIDE = "(cast(1 as bigint), 1), (4294967296, 1), (8589934592, 1), (-1, 1), (4294967297, 1)"
 UTC: list[tuple[str, object]] = [
@@ -247,6 +248,11 @@ UTC: list[tuple[str, object]] = [
     ],
     *[(of(call("try_integer", text(given))), whole) for given, _, whole in NUMBERS],
     *[(of(call("json_text", text(given), path)), expected) for given, path, expected in OF_JSON],
+    # Sums of hashes are added up, too: they have more digits than any hash.
+    (
+        f"select cast({call('sum_of_hashes', 'a')} as varchar) from (values {MANY_DIGITS}, {MANY_DIGITS}) as given(a)",
+        "300000000000000000000",
+    ),
     # Whether there is such a row: by one value, by two.
     *[
         (f"select count(*) from (values (1, 2)) as given(a, b) where {call('none_of', *arguments)}", expected)
