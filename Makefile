@@ -30,7 +30,7 @@ restate: $(INSTALLED)  ## Write history again that is there, by what is known no
 as-of: $(INSTALLED)  ## Answer for a past day, beside the warehouse: make as-of DATE=2024-05-01 (target/as_of)
 	@TARGET="$(TARGET)" $(BIN)/python tools/as_of.py --date "$(DATE)"
 
-test: lint prove pytest build  ## Everything that CI checks: lint, proofs, pytest, a full dbt build in a throw-away warehouse.
+test: lint prove pytest build  ## What CI checks first: lint, proofs, pytest, a full dbt build in a throw-away warehouse.
 
 lint: $(VENV)/installed-dev
 	@echo "sqlfluff: checking models/ and tests/"
