@@ -55,6 +55,9 @@ class Engine:
         for ended in (self.load(**env), self.dbt(command, **env)):
             assert ended.code == 0, ended.output
 
+    def look_anew(self) -> None:
+        """Forgets what a session of this process may remember of tables that others have written since."""
+
     def rows(self, sql: str) -> list[tuple]:
         """What a query gives."""
         with duckdb.connect(self.place, read_only=True) as connection:

@@ -6,32 +6,19 @@ came late, then a restatement, a backfill and a past day.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-import uuid
 from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 from dialects import AS_COMPILED, END, PAGE, Compiled, as_markdown, forms_of, look
-from engines import PROJECT, Ended, Engine, Engines, run
-from equality import CLOCK_VALUES, CLOCKS, differences, marts_of, same
-from failing_rows import keep_failing_rows
+from engines import PROJECT, Engine, Engines, run
 from raw_data import SAMPLE, sample_without_events
 from server_copy import copy_table
 from targets import engine_of
-
-# The keys of marts in whose whole rows a clock is.
-WITHOUT_CLOCK = {"fct_restatements": ["from_date", "to_date", "segment_set"]}
-
-
-def verb(engine: Engine, program: str, *arguments: str, **env: str) -> Ended:
-    """Does what make does for a verb."""
-    command = [sys.executable, str(PROJECT / "tools" / program), *arguments]
-    return run(command, engine.env | {"TARGET": engine.name, "COLUMNS": "200"} | env)
-
+from verbs import assert_equal_marts, assert_same_past_day, keep, verb
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory) -> Path:
@@ -77,19 +64,11 @@ def database(new: Engines) -> Engine:
     return new("postgres")
 
 
-def assert_equal(engines: list[Engine]) -> None:
-    """Every mart has the same cells on both."""
-    found = []
-    for mart, key in marts_of(engines[0]).items():
-        found += differences(*engines, mart, WITHOUT_CLOCK.get(mart, key))
-    assert not found, "\n".join(found[:20])
-
-
 # Runs.
 
 
 def test_two_runs_with_late_data_make_the_same_marts_on_both(engines, printed):
-    assert_equal(engines)
+    assert_equal_marts(engines)
     days = "select as_of_date from runs.evaluations group by as_of_date order by as_of_date"
     assert [str(day) for (day,) in engines[1].rows(days)] == ["2024-06-25", "2024-06-26", "2024-06-27"]
 
@@ -145,7 +124,7 @@ def test_a_restatement_writes_the_same_history(engines, printed):
         days = ("--from", "2024-06-25", "--to", "2024-06-26")
         ran = verb(engine, "backfill.py", "restate", *days, "--set", "engagement")
         assert ran.code == 0 and ran.output.startswith("2 days of 2024-06-25 to 2024-06-26 restated. "), ran.output
-    assert_equal(engines)
+    assert_equal_marts(engines)
     noted = "select from_date, to_date, segment_set from marts.fct_restatements"
     ((first, last, segment_set),) = engines[1].rows(noted)
     assert (str(first), str(last), segment_set) == ("2024-06-25", "2024-06-26", "engagement")
@@ -175,18 +154,7 @@ def test_a_backfill_that_was_killed_goes_on_where_it_was(engines, printed):
     assert ran.code == 0 and ran.output.startswith("2 days of "), ran.output
     ran = verb(engines[0], "backfill.py", "backfill", *days)
     assert ran.code == 0 and ran.output.startswith("4 days of "), ran.output
-    assert_equal(engines)
-
-
-def marts_of_a_day(engine: Engine) -> dict[str, tuple[list[str], list[tuple]]]:
-    """The columns and the rows, sorted, of each mart that `make as-of` left."""
-    with duckdb.connect(str(Path(engine.env["DBT_TARGET_PATH"]) / "as_of" / "marts.duckdb"), read_only=True) as marts:
-        names = [name for (name,) in marts.execute("select table_name from information_schema.tables").fetchall()]
-        return {
-            name: ([column[0] for column in found.description], found.fetchall())
-            for name in sorted(names)
-            for found in [marts.execute(f'from "{name}" order by all')]
-        }
+    assert_equal_marts(engines)
 
 
 def test_a_past_day_is_answered_alike_and_beside_the_warehouse(engines, printed, raw):
@@ -194,22 +162,7 @@ def test_a_past_day_is_answered_alike_and_beside_the_warehouse(engines, printed,
     before = engines[1].rows(history), engines[1].rows("select count(*) from pg_class"), engines[1].rows(
         "select max(as_of_date) from marts.dim_users"
     )
-    said = []
-    for engine in engines:
-        ran = verb(engine, "as_of.py", "--date", "2024-06-24", RAW_DATA=str(raw))
-        assert ran.code == 0, ran.output
-        said.append([line for line in ran.output.splitlines() if not line.startswith("The marts of 2024-06-24: ")])
-    assert said[0] == said[1] and any(line.startswith("As of 2024-06-24: ") for line in said[0])
-    duck, postgres = (marts_of_a_day(engine) for engine in engines)
-    assert duck.keys() == postgres.keys() and len(duck) > 16
-    for name, (columns, rows) in duck.items():
-        others = postgres[name]
-        assert columns == others[0] and len(rows) == len(others[1]), name
-        for one, other in zip(rows, others[1]):
-            clock = any(value in one for mart, _ in CLOCK_VALUES if mart == name for value in ["freshness"])
-            for column, left, right in zip(columns, one, other):
-                is_clock = (name, column) in CLOCKS or (clock and (name, column) in CLOCK_VALUES)
-                assert is_clock or same(left, right), (name, column, left, right)
+    assert_same_past_day(engines, "2024-06-24", raw)
     assert before == (
         engines[1].rows(history), engines[1].rows("select count(*) from pg_class"),
         engines[1].rows("select max(as_of_date) from marts.dim_users"),
@@ -295,19 +248,6 @@ def test_input_that_cannot_be_used_is_one_line_and_builds_nothing(new, tmp_path)
 
 
 # The rows of failing tests.
-
-
-def keep(engine: Engine, folder: Path, **tests: tuple[str, str, int]) -> dict[str, str]:
-    """What is said of the rows of tests, which are (status, query, number of rows) by name; they are kept."""
-    invocation = uuid.uuid4().hex
-    results = [
-        {"unique_id": f"test.user_segments.{name}.0", "status": status, "compiled_code": sql, "failures": rows}
-        for name, (status, sql, rows) in tests.items()
-    ]
-    left = {"metadata": {"invocation_id": invocation}, "results": results}
-    (folder / "run_results.json").write_text(json.dumps(left), "utf-8")
-    found = {f"test.user_segments.{name}.0": name for name, (status, *_) in tests.items() if status in ("fail", "warn")}
-    return keep_failing_rows(found, invocation, folder, engine.env | {"TARGET": "postgres"})
 
 
 def test_the_rows_of_failing_tests_are_kept_as_long_as_they_fail(database, tmp_path):

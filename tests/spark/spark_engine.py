@@ -25,17 +25,18 @@ class SparkEngine(Engine):
 
     def kill(self) -> None:
         """Ends the driver at once, whatever it does."""
-        self.end_sessions()
+        self.look_anew()
         self.drivers[-1].end()
 
     def dbt(self, *arguments: str, **env: str) -> Ended:
-        """Runs dbt. A session remembers the files of what it has read: afterwards there is a new one."""
+        """Runs dbt, which writes tables."""
         ended = super().dbt(*arguments, **env)
-        self.end_sessions()
+        self.look_anew()
         return ended
 
-    def end_sessions(self) -> None:
-        """Ends the sessions of this process, as long as there is a driver: without one they would try for minutes."""
+    def look_anew(self) -> None:
+        """Ends the sessions of this process, which remember the files of what they have read. As long as there is a
+        driver: without one they would try for minutes."""
         for session in self.sessions:
             session.stop()
         self.sessions.clear()

@@ -6,31 +6,18 @@ a restatement and a past day.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-import uuid
 from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
-from engines import PROJECT, Ended, Engine, Engines, clean_env, run
-from equality import CLOCK_VALUES, CLOCKS, differences, marts_of, same
-from failing_rows import keep_failing_rows
+from engines import PROJECT, Engine, Engines, clean_env
 from raw_data import SAMPLE, sample_without_events
 from server_copy import copy_table
 from targets import SparkError, engine_of
-
-# The keys of marts in whose whole rows a clock is.
-WITHOUT_CLOCK = {"fct_restatements": ["from_date", "to_date", "segment_set"]}
-
-
-def verb(engine: Engine, program: str, *arguments: str, **env: str) -> Ended:
-    """Does what make does for a verb."""
-    command = [sys.executable, str(PROJECT / "tools" / program), *arguments]
-    return run(command, engine.env | {"TARGET": engine.name, "COLUMNS": "200"} | env)
-
+from verbs import assert_equal_marts, assert_same_past_day, keep, verb
 
 def python(program: str, env: dict[str, str]) -> subprocess.Popen[str]:
     """Starts a program of a few lines that may import what is in tools/."""
@@ -64,16 +51,6 @@ def printed(engines, raw) -> dict[str, list[str]]:
         assert ran.code == 0, ran.output
         said[engine.name] = ran.output.splitlines()
     return said
-
-
-def assert_equal(engines: list[Engine]) -> None:
-    """Every mart has the same cells on both."""
-    # What this process saw of the warehouse was before.
-    engines[1].sessions.clear()
-    found = []
-    for mart, key in marts_of(engines[0]).items():
-        found += differences(*engines, mart, WITHOUT_CLOCK.get(mart, key))
-    assert not found, "\n".join(found[:20])
 
 
 # Without a run.
@@ -169,24 +146,10 @@ def test_what_spark_says_is_one_line_without_values(engines):
 # The rows of failing tests.
 
 
-def keep(engine: Engine, folder: Path, **tests: tuple[str, str, int]) -> dict[str, str]:
-    """What is said of the rows of tests, which are (status, query, number of rows) by name; they are kept."""
-    invocation = uuid.uuid4().hex
-    results = [
-        {"unique_id": f"test.user_segments.{name}.0", "status": status, "compiled_code": sql, "failures": rows}
-        for name, (status, sql, rows) in tests.items()
-    ]
-    left = {"metadata": {"invocation_id": invocation}, "results": results}
-    (folder / "run_results.json").write_text(json.dumps(left), "utf-8")
-    found = {f"test.user_segments.{name}.0": name for name, (status, *_) in tests.items() if status in ("fail", "warn")}
-    return keep_failing_rows(found, invocation, folder, engine.env | {"TARGET": "spark"})
-
-
 def test_the_rows_of_failing_tests_are_kept_as_long_as_they_fail(engines, tmp_path):
     spark = engines[1]
 
     def stored(name: str) -> list[tuple]:
-        spark.sessions.clear()
         return spark.rows(f"select count(*) from test_failures.{name}")
 
     rows = "select id as user_id from range(1, {})"
@@ -197,7 +160,6 @@ def test_the_rows_of_failing_tests_are_kept_as_long_as_they_fail(engines, tmp_pa
     assert said == {"few": "see test_failures.few"}
     assert stored("few") == [(3,)] and stored("many") == [(1000,)]
     assert keep(spark, tmp_path, few=("pass", "", 0), many=("pass", "", 0)) == {}
-    spark.sessions.clear()
     assert ("test_failures",) not in spark.rows("show schemas")
     assert not list(Path(spark.place).glob("test_failures.db/*"))
 
@@ -224,7 +186,7 @@ def test_a_run_prints_the_same_summary_and_makes_the_same_marts(engines, printed
         f"Tables: schema marts in {place}"
     ]
     assert f"For BI: schema marts of {place}" in printed["spark"]
-    assert_equal(engines)
+    assert_equal_marts(engines)
 
 
 def test_a_backfill_and_a_restatement_write_the_same_history(engines, printed):
@@ -235,44 +197,17 @@ def test_a_backfill_and_a_restatement_write_the_same_history(engines, printed):
         days = ("--from", "2024-06-27", "--to", "2024-06-27", "--set", "engagement")
         ran = verb(engine, "backfill.py", "restate", *days)
         assert ran.code == 0 and ran.output.startswith("1 days of 2024-06-27 to 2024-06-27 restated. "), ran.output
-    assert_equal(engines)
+    assert_equal_marts(engines)
     noted = "select from_date, to_date, segment_set from marts.fct_restatements"
     assert engines[1].rows(noted) == [(date(2024, 6, 27), date(2024, 6, 27), "engagement")]
     days = "select distinct as_of_date from marts.fct_segment_daily order by 1"
     assert [day.day for (day,) in engines[1].rows(days)] == [26, 27, 29]
 
 
-def marts_of_a_day(engine: Engine) -> dict[str, tuple[list[str], list[tuple]]]:
-    """The columns and the rows, sorted, of each mart that `make as-of` left."""
-    with duckdb.connect(str(Path(engine.env["DBT_TARGET_PATH"]) / "as_of" / "marts.duckdb"), read_only=True) as marts:
-        names = [name for (name,) in marts.execute("select table_name from information_schema.tables").fetchall()]
-        return {
-            name: ([column[0] for column in found.description], found.fetchall())
-            for name in sorted(names)
-            for found in [marts.execute(f'from "{name}" order by all')]
-        }
-
-
 def test_a_past_day_is_answered_alike_and_beside_the_warehouse(engines, printed, raw, tmp_path):
     history = "select * from marts.fct_segment_membership_history order by 1, 2, 3, 4"
     before = engines[1].rows(history)
-    said = []
-    for engine in engines:
-        ran = verb(engine, "as_of.py", "--date", "2024-06-25", RAW_DATA=str(raw))
-        assert ran.code == 0, ran.output
-        said.append([line for line in ran.output.splitlines() if not line.startswith("The marts of 2024-06-25: ")])
-    assert said[0] == said[1] and any(line.startswith("As of 2024-06-25: ") for line in said[0])
-    duck, spark = (marts_of_a_day(engine) for engine in engines)
-    assert duck.keys() == spark.keys() and len(duck) > 16
-    for name, (columns, rows) in duck.items():
-        others = spark[name]
-        assert columns == others[0] and len(rows) == len(others[1]), name
-        for one, other in zip(rows, others[1]):
-            clock = any(value in one for mart, _ in CLOCK_VALUES if mart == name for value in ["freshness"])
-            for column, left, right in zip(columns, one, other):
-                is_clock = (name, column) in CLOCKS or (clock and (name, column) in CLOCK_VALUES)
-                assert is_clock or same(left, right), (name, column, left, right)
-    engines[1].sessions.clear()
+    assert_same_past_day(engines, "2024-06-25", raw)
     assert before == engines[1].rows(history)
     ran = verb(engines[1], "as_of.py", "--date", "2024-06-25", RAW_DATA=str(raw), LANDING=str(tmp_path / "none.duckdb"))
     (line,) = ran.output.splitlines()
