@@ -1,15 +1,15 @@
 {#-
-  A query for the segments of all sets as rows, of a relation that has them side by side (segment_columns): the columns
-  that are named, segment_set and segment. DuckDB and PostgreSQL read the two or three columns of each segment by
+  A query for the segments of all sets, or of some, as rows, of a relation that has them side by side (segment_columns):
+  the columns that are named, segment_set and segment. DuckDB and PostgreSQL read the two or three columns of each segment by
   themselves, in a union of as many selects. Spark would read the relation as many times, wherever the query stands: it
   goes over it once, and makes the rows of an array.
 -#}
-{% macro segments_as_rows(relation, columns) -%}
-    {{ return(adapter.dispatch('segments_as_rows', 'user_segments')(relation, columns)) }}
+{% macro segments_as_rows(relation, columns, sets=none) -%}
+    {{ return(adapter.dispatch('segments_as_rows', 'user_segments')(relation, columns, segment_sets() if sets is none else sets)) }}
 {%- endmacro %}
 
-{% macro default__segments_as_rows(relation, columns) -%}
-    {%- for set in segment_sets() %}
+{% macro default__segments_as_rows(relation, columns, sets) -%}
+    {%- for set in sets %}
     {%- for segment in set.segments %}
 
     select
@@ -36,7 +36,7 @@
     where 1 = 0
 {%- endmacro %}
 
-{% macro spark__segments_as_rows(relation, columns) %}
+{% macro spark__segments_as_rows(relation, columns, sets) %}
     select
         {%- for column in columns %}
         {{ column }},
@@ -44,7 +44,7 @@
         inline(
             filter(
                 array(
-                    {%- for set in segment_sets() %}
+                    {%- for set in sets %}
                     {%- for segment in set.segments %}
                     case
                         when {{ is_in_segment(set, segment) }}

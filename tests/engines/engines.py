@@ -50,9 +50,9 @@ class Engine:
         command = [sys.executable, str(PROJECT / "tools" / "load.py"), *arguments]
         return run(command, self.env | {"TARGET": self.name} | env)
 
-    def build(self, command: str = "run", **env: str) -> None:
-        """Loads what is in RAW_DATA, and builds everything."""
-        for ended in (self.load(**env), self.dbt(command, **env)):
+    def build(self, command: str = "run", *arguments: str, project: tuple[str, ...] = (), **env: str) -> None:
+        """Loads what is in RAW_DATA, and builds everything. `project` is said to both, the arguments to dbt alone."""
+        for ended in (self.load(*project, **env), self.dbt(command, *project, *arguments, **env)):
             assert ended.code == 0, ended.output
 
     def look_anew(self) -> None:

@@ -227,6 +227,16 @@ def test_the_documentation_is_one_file(typed, tmp_path):
     assert {"user_id", "lifecycle"} <= set(inside("catalog")["columns"])
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Auckland"])
+def test_dbts_own_tests_pass_in_a_project_with_settings_of_its_own(dbt, zone):
+    settings = {
+        "timezone": zone, "week_start": "sunday", "event_retention_days": 120, "currency": "JPY", "min_segment_size": 50,
+        "stickiness_periods": {"day": 7, "week": 4, "month": 3}, "monthly_activity_threshold": 2,
+    }  # fmt: skip
+    ran = dbt("build", "--vars", json.dumps(settings))
+    assert ran.code == 0, ran.output
+
+
 # What CI runs.
 
 
@@ -292,20 +302,21 @@ def ci(project, tmp_path, make_fails: str = "", there: tuple[str, ...] = ()) -> 
     return ended.returncode, [line.partition(", in ")[0] for line in lines]
 
 
-def test_ci_runs_make_test_in_the_project_and_then_that_of_postgresql(project, tmp_path):
-    assert ci(project, tmp_path, there=("pg_ctlcluster",)) == (0, ["make test", "make test-postgres"])
+def test_ci_runs_make_test_in_the_project_and_then_those_of_the_servers(project, tmp_path):
+    called = ["make test", "make test-postgres", "make test-spark"]
+    assert ci(project, tmp_path, there=("pg_ctlcluster", "java")) == (0, called)
 
 
-@pytest.mark.parametrize(("failing", "calls"), [("test", 1), ("test-postgres", 2)])
+@pytest.mark.parametrize(("failing", "calls"), [("test", 1), ("test-postgres", 2), ("test-spark", 3)])
 def test_ci_ends_with_what_fails_first(project, tmp_path, failing, calls):
-    code, called = ci(project, tmp_path, failing, there=("pg_ctlcluster",))
+    code, called = ci(project, tmp_path, failing, there=("pg_ctlcluster", "java"))
     assert code == 2 and len(called) == calls and called[-1] == f"make {failing}"
 
 
-def test_ci_installs_the_server_that_a_machine_does_not_have(project, tmp_path):
+def test_ci_installs_what_a_machine_does_not_have(project, tmp_path):
     code, called = ci(project, tmp_path)
     installs = [call.split()[-1] for call in called if call.startswith("apt-get install")]
-    assert code == 0 and installs == ["postgresql"]
+    assert code == 0 and installs == ["postgresql", "openjdk-17-jre-headless"]
 
 
 def test_the_workflow_calls_what_people_call_on_both_systems(project):

@@ -45,8 +45,6 @@ QUICK = {
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
     "spark.ui.enabled": "false",
     "spark.log.level": "ERROR",
-    # Nothing large is collected to the driver.
-    "spark.driver.maxResultSize": "64m",
 }
 
 
@@ -118,8 +116,9 @@ class Cluster:
         process.wait_for(port)
         return process
 
-    def start_driver(self, name: str, warehouse: Path) -> tuple[Process, str]:
-        """Submits a Connect server with a warehouse to the cluster, and gives it and its address. Raises NoServer."""
+    def start_driver(self, name: str, warehouse: Path, **more: str) -> tuple[Process, str]:
+        """Submits a Connect server with a warehouse to the cluster, and gives it and its address. `more` are settings of
+        the driver, less "spark.driver.". Raises NoServer."""
         port = free_port()
         warehouse.mkdir(parents=True, exist_ok=True)
         conf = QUICK | {
@@ -138,6 +137,7 @@ class Cluster:
             "spark.driver.extraJavaOptions": JAVA_OPTIONS,
             "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         }
+        conf |= {f"spark.driver.{key}": value for key, value in more.items()}
         words = [
             str(self.home / "bin" / "spark-submit"), "--master", self.master, "--driver-memory", DRIVER_MEMORY, "--class",
             "org.apache.spark.sql.connect.service.SparkConnectServer",

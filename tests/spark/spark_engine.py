@@ -17,9 +17,9 @@ class SparkEngine(Engine):
     drivers: list[Process] = field(default_factory=list)
     sessions: list = field(default_factory=list)
 
-    def start(self) -> None:
-        """Submits a driver to the cluster."""
-        process, address = self.cluster.start_driver(f"driver_{Path(self.place).parent.name}", Path(self.place))
+    def start(self, **conf: str) -> None:
+        """Submits a driver to the cluster, with settings of its own."""
+        process, address = self.cluster.start_driver(f"driver_{Path(self.place).parent.name}", Path(self.place), **conf)
         self.drivers.append(process)
         self.env["SPARK_REMOTE"] = address
 
