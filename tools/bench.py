@@ -4,7 +4,7 @@ what a daily run costs, or a change.
     python tools/bench.py [--events 10000000] [--runs 2] [--peers]   dbt beside bench/floor.sql (and pandas and polars)
     python tools/bench.py --memory [--events 50000000]               dbt with memory_limit 2 GB
     python tools/bench.py --daily [--events 10000000]                a daily run beside a full build (bench_daily.py)
-    python tools/bench.py --against REVISION [--events 10000000]     this checkout beside another (bench_against.py)
+    python tools/bench.py --against REVISION [--exclude MODELS]      this checkout beside another (bench_against.py)
     python tools/bench.py --sets [--events 10000000]                 what a segment set costs (bench_sets.py)
     python tools/bench.py --scale [--events 10000000]                cost, and size of each table (bench_scale.py)
     python tools/bench.py --scale-spark [--events 1000000]           the same on Spark (bench_spark.py)
@@ -190,6 +190,7 @@ def main() -> int:
     parser.add_argument("--memory", action="store_true", help=f"dbt alone, with memory_limit {MEMORY_LIMIT}")
     parser.add_argument("--daily", action="store_true", help="a daily run beside a full build, and a backfill")
     parser.add_argument("--against", metavar="REVISION", help="the full build here beside that of another revision")
+    parser.add_argument("--exclude", default="", metavar="MODELS", help="models that --against leaves out here")
     parser.add_argument("--sets", action="store_true", help="what is made of the metrics, with all sets and with half")
     parser.add_argument("--scale", action="store_true", help="a full build, a daily run, and the size of each table")
     parser.add_argument("--scale-spark", action="store_true", help="the same on Spark (requirements-spark.txt, Java 17)")
@@ -210,7 +211,7 @@ def main() -> int:
         if arguments.daily:
             return bench_daily.daily(events, arguments.runs or 3, folder)
         if arguments.against:
-            return bench_against.against(arguments.against, events, arguments.runs or 2, folder)
+            return bench_against.against(arguments.against, events, arguments.runs or 2, folder, arguments.exclude)
         if arguments.sets:
             return bench_sets.sets(events, arguments.runs or 3, folder)
         if arguments.scale:

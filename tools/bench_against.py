@@ -1,10 +1,10 @@
 """Measure what a change costs: the full build of this checkout beside that of another revision.
 
-    python tools/bench.py --against main [--events 10000000] [--runs 2]
+    python tools/bench.py --against main [--events 10000000] [--runs 2] [--exclude "int_key_events+ int_active_days+"]
 
 The revision is checked out beside the data and is gone again when the program ends. Both builds read the same events
 and the same event_taxonomy.csv (this checkout's), with the same Python packages, and take turns, so that a machine that
-others use is slow for both.
+others use is slow for both. Of this checkout models may be left out, which the other one does not have yet.
 """
 
 from __future__ import annotations
@@ -34,21 +34,23 @@ from bench_programs import (
 HERE = "this checkout"
 
 
-def against(revision: str, events: int, runs: int, folder: Path) -> int:
-    """Measures and prints both builds; gives the exit code. Raises Failed, also where there is no such revision."""
+def against(revision: str, events: int, runs: int, folder: Path, without: str = "") -> int:
+    """Measures and prints both builds; gives the exit code. This checkout's is `without` some models (--exclude of dbt).
+    Raises Failed, also where there is no such revision."""
     commit = commit_of(revision)
     data, one_event = data_of(events, folder), data_of(1, folder)
     with checked_out(commit, folder / "against" / "checkout") as other:
         projects = {revision: other, HERE: PROJECT}
         for name, project in projects.items():
             with step(f"{name}, to warm up"):
-                measured(build(name, project, one_event, folder))
-        start = take_turns(projects, one_event, "one event", runs, folder)
-        whole = take_turns(projects, data, "all events", runs, folder)
+                measured(build(name, project, one_event, folder, without))
+        start = take_turns(projects, one_event, "one event", runs, folder, without)
+        whole = take_turns(projects, data, "all events", runs, folder, without)
     for name in projects:
         show_models(place(name, folder) / "target", f"Where {name} spends it")
     costs = {name: (start[name], whole[name]) for name in projects}
-    show_costs(f"{events:,} events, dbt run, {machine()}", costs, revision, f"times {revision}")
+    less = f" (this checkout without {without})" if without else ""
+    show_costs(f"{events:,} events, dbt run{less}, {machine()}", costs, revision, f"times {revision}")
     console.print(verdict(revision, costs[HERE], costs[revision]), markup=False)
     return 0
 
@@ -87,21 +89,24 @@ def place(name: str, folder: Path) -> Path:
     return path
 
 
-def build(name: str, project: Path, data: Path, folder: Path) -> Program:
-    """`dbt run` of the project in that folder."""
+def build(name: str, project: Path, data: Path, folder: Path, without: str = "") -> Program:
+    """`dbt run` of the project in that folder, of this checkout without the models that `without` names."""
     of_project = {"DBT_PROJECT_DIR": str(project), "DBT_PROFILES_DIR": str(project)}
     own = place(name, folder)
     as_of = bench_events.LAST_DAY.isoformat()
-    return dbt(data, own, own / "dbt.duckdb", as_of, name=name, project=project, **of_project)
+    chosen = ["--exclude", *without.split()] if without and name == HERE else []
+    return dbt(data, own, own / "dbt.duckdb", as_of, *chosen, name=name, project=project, **of_project)
 
 
-def take_turns(projects: dict[str, Path], data: Path, what: str, runs: int, folder: Path) -> dict[str, Cost]:
+def take_turns(
+    projects: dict[str, Path], data: Path, what: str, runs: int, folder: Path, without: str
+) -> dict[str, Cost]:
     """The least that each build took of so many runs on `data`, by name."""
     costs: dict[str, list[Cost]] = {name: [] for name in projects}
     for run in range(runs):
         for name, project in projects.items():
             with step(f"{name}, {what}" + (f", {run + 1} of {runs}" if runs > 1 else "")):
-                costs[name].append(measured(build(name, project, data, folder)))
+                costs[name].append(measured(build(name, project, data, folder, without)))
     return {name: least_cost(own) for name, own in costs.items()}
 
 

@@ -269,6 +269,14 @@ def test_both_builds_have_a_place_of_their_own(tmp_path):
         assert here.env[same] == there.env[same]
 
 
+def test_models_are_left_out_of_this_checkout_alone(tmp_path):
+    here, there = (
+        bench_against.build(name, PROJECT, tmp_path, tmp_path, "int_key_events+ fct_funnel").command
+        for name in (bench_against.HERE, "main")
+    )
+    assert here == [*there, "--exclude", "int_key_events+", "fct_funnel"]
+
+
 def test_the_verdict_against_another_revision():
     def cost(start: tuple[float, float], whole: tuple[float, float]) -> tuple[bench.Cost, bench.Cost]:
         return bench.Cost(*start, 0.1), bench.Cost(*whole, 1.0)

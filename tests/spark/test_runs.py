@@ -37,13 +37,10 @@ MOMENTS = (
     # The history is the new one; what was evaluated is not written down yet.
     ("create table runs.evaluations__new", HISTORY),
 )
-# What a driver may collect at most while models are built, to hand a small one to all workers, too: none of the
-# large ones fits into it.
+# What a driver may collect at most while models are built, to hand a small table to all workers, too. None of the large
+# ones fits into it, few as the sample's events are.
 MOST_COLLECTED = {"maxResultSize": "512k"}
-LARGE = (
-    "raw.events", "intermediate.int_half_hours", "intermediate.int_user_days", "intermediate.int_people",
-    f"marts.{HISTORY}",
-)  # fmt: skip
+LARGE = ("raw.events", "intermediate.int_half_hours", "intermediate.int_user_days")
 # What reads raw events in a run that is not the first.
 READERS = (
     "int_half_hours", "int_interest_days", "int_key_events", "int_first_deliveries", "int_identities",
