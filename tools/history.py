@@ -47,10 +47,12 @@ def day(name: str, text: str) -> date:
 
 
 def what_is_known(engine: Engine) -> Known:
-    """Reads the state of the history. Raises Refused where there is none."""
+    """Reads the state of the history. Raises Refused where there is none, or it is of other events than asked for."""
     if not engine.exists():
         raise Refused(f"{engine.setting}: there is no {engine.place}; make run builds it")
     with engine.connect() as connection:
+        if complaint := engine.complaint(connection):
+            raise Refused(complaint)
         try:
             evaluated = connection.execute("select as_of_date, segment_set, segment from runs.evaluations").fetchall()
             days = connection.execute(
@@ -105,7 +107,11 @@ class Dbt:
             raise Refused(cause(str(ended.exception)))
         if not ended.success:
             failed = [one for one in ended.result.results if one.status in ("error", "fail")]
-            raise Refused(f"{failed[0].node.name} failed: {cause(failed[0].message or '')}" if failed else "dbt failed")
+            if not failed:
+                raise Refused("dbt failed")
+            # What is run by its name, and not built, has no node.
+            name = failed[0].node.name if hasattr(failed[0], "node") else arguments[0]
+            raise Refused(f"{name} failed: {cause(failed[0].message or '')}")
         return ended.result
 
     def close(self) -> None:

@@ -29,6 +29,7 @@ from typing import Any
 
 import duckdb
 import load_spark
+import product
 import raw_arrivals
 import raw_erasure
 import raw_retention
@@ -119,7 +120,9 @@ def load(landing: Path, variables: dict[str, Any]) -> None:
         with postgres, postgres.cursor() as cursor:
             # Two loads at a time would each delete what the other one copies.
             cursor.execute("select pg_advisory_xact_lock(hashtext('user_segments: load'))")
-            known = loaded_from(cursor)
+            known, held_sample = loaded_from(cursor)
+            if line := product.complaint(held_sample, os.environ.get("PGDATABASE") or "postgres", "PGDATABASE"):
+                raise BadInput(line)
             with open_landing(landing, known, lambda conn: remember(conn, cursor)) as conn:
                 read(conn)
                 copy_all(conn, cursor, landing.parent, bool(os.environ.get("RAW_DATA")))
@@ -137,6 +140,8 @@ def load_for_spark(landing: Path, variables: dict[str, Any]) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     with only_run(place, "SPARK_RAW"):
         folder = load_spark.RawFolder(place)
+        if line := product.complaint(folder.state.get("shows_the_sample"), str(place), "SPARK_WAREHOUSE"):
+            raise BadInput(line)
 
         def remember_all(conn: duckdb.DuckDBPyConnection) -> None:
             prepare_notes(conn)
@@ -189,14 +194,14 @@ def reason_of(error: Any) -> str:
     return re.sub(r"(invalid [^:]*): \".*", r"\1", line)
 
 
-def loaded_from(cursor) -> str | None:
-    """The landing from which schema raw was filled, None where nothing was loaded yet."""
+def loaded_from(cursor) -> tuple[str | None, bool | None]:
+    """The landing from which schema raw was filled, and whether that showed the sample; None where nothing was loaded
+    yet."""
     for schema in ("raw", "runs"):
         cursor.execute(f"create schema if not exists {schema}")
     cursor.execute("create table if not exists raw.landing (landing text, shows_the_sample boolean)")
-    cursor.execute("select landing from raw.landing")
-    row = cursor.fetchone()
-    return row[0] if row else None
+    cursor.execute("select landing, shows_the_sample from raw.landing")
+    return cursor.fetchone() or (None, None)
 
 
 def open_landing(

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import product
 import raw_erasure
 import raw_retention
 import yaml
@@ -107,6 +108,7 @@ class Plugin(BasePlugin):
         self.variables = project_variables()
         self.retention = raw_retention.days_to_keep(self.variables.get("event_retention_days"))
         self.as_of = None if self.variables.get("as_of_date") else asked_day(os.environ.get("AS_OF"))
+        self.warehouse = creds.path
         check_warehouse(creds.path, config)
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
@@ -117,7 +119,10 @@ class Plugin(BasePlugin):
         alone = self.variables["collectors"] == ["generic"]
         as_of = self.as_of if alone else None
         longest = self.variables["max_funnel_steps"]
+        if line := product.complaint(product.holds_sample(conn), self.warehouse, "WAREHOUSE"):
+            raise BadInput(line)
         show_raw_tables(conn, self.inputs, as_of, self.variables["timezone"], self.retention, longest)
+        product.note_product(conn)
 
 
 def project_variables() -> dict[str, Any]:

@@ -1,11 +1,12 @@
 {#-
   A query for the segments of all sets, or of some, as rows, of a relation that has them side by side (segment_columns):
-  the columns that are named, segment_set and segment. DuckDB and PostgreSQL read the two or three columns of each segment by
-  themselves, in a union of as many selects. Spark would read the relation as many times, wherever the query stands: it
-  goes over it once, and makes the rows of an array.
+  the columns that are named, segment_set and segment. DuckDB and PostgreSQL read the two or three columns of each
+  segment by themselves, in a union of as many selects. Spark would read the relation as many times, wherever the query
+  stands: it goes over it once, and makes the rows of an array.
 -#}
 {% macro segments_as_rows(relation, columns, sets=none) -%}
-    {{ return(adapter.dispatch('segments_as_rows', 'user_segments')(relation, columns, segment_sets() if sets is none else sets)) }}
+    {%- set asked = segment_sets() if sets is none else sets -%}
+    {{ return(adapter.dispatch('segments_as_rows', 'user_segments')(relation, columns, asked)) }}
 {%- endmacro %}
 
 {% macro default__segments_as_rows(relation, columns, sets) -%}

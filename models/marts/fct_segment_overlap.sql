@@ -22,8 +22,8 @@ catalogue as (
 
 ),
 
--- Pairs are made of combinations of segments, not of people. Flags are taken apart: many people share all of theirs, and
--- hardly anybody all values of attribute sets besides.
+-- Pairs are made of combinations of segments, not of people. Flags are taken apart: many people share all of theirs,
+-- and hardly anybody all values of attribute sets besides.
 combinations as (
 
     select

@@ -128,11 +128,22 @@ def test_a_landing_of_another_database_is_not_taken_for_this_one(engine, new, ra
     assert "another one" in said and engine.rows(IDS) == [("a3",), ("b1",)]
 
 
-def test_the_sample_is_known_as_such(engine, load, raw):
+def test_the_sample_and_events_of_ones_own_do_not_share_a_database(engine, new, load, raw):
     load()
-    assert engine.rows("select shows_the_sample from raw.landing") == [(False,)]
-    load(RAW_DATA="")
-    assert engine.rows("select shows_the_sample from raw.landing") == [(True,)]
+    name = engine.env["PGDATABASE"]
+    said = (
+        f"load: RAW_DATA: it is not set, and {name} holds events of your own; set it to their folder, or name another "
+        "PGDATABASE for the sample\n"
+    )
+    assert load(1, RAW_DATA="") == said
+    assert engine.rows("select shows_the_sample from raw.landing") == [(False,)] and len(engine.rows(IDS)) == 3
+    other = new("postgres")
+    assert other.load(RAW_DATA="").code == 0
+    name = other.env["PGDATABASE"]
+    ended = other.load(RAW_DATA=str(raw))
+    said = f"load: RAW_DATA: {name} holds the sample and its history; name another PGDATABASE for events of your own\n"
+    assert (ended.code, ended.output) == (1, said)
+    assert other.rows("select shows_the_sample from raw.landing") == [(True,)] and len(other.rows(IDS)) > 1000
 
 
 @pytest.mark.parametrize("given", ["nonsense", "[1]", "null"])

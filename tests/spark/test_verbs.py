@@ -13,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from engines import PROJECT, Engine, Engines, clean_env
+from engines import PROJECT, Engine, Engines, clean_env, run
 from raw_data import SAMPLE, sample_without_events
 from server_copy import copy_table
 from targets import SparkError, engine_of
@@ -54,6 +54,17 @@ def printed(engines, raw) -> dict[str, list[str]]:
 
 
 # Without a run.
+
+
+def test_the_sample_and_events_of_ones_own_do_not_share_a_warehouse(engines, raw, tmp_path):
+    env = engines[1].env | {
+        "TARGET": "spark", "SPARK_RAW": str(tmp_path / "raw"), "LANDING": str(tmp_path / "landing.duckdb"),
+    }  # fmt: skip
+    command = [sys.executable, str(PROJECT / "tools" / "load.py")]
+    assert run(command, env).code == 0
+    ended = run(command, env | {"RAW_DATA": str(raw)})
+    said = f"{tmp_path / 'raw'} holds the sample and its history; name another SPARK_WAREHOUSE for events of your own"
+    assert (ended.code, ended.output) == (1, f"load: RAW_DATA: {said}\n")
 
 
 @pytest.mark.parametrize(
