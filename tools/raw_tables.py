@@ -167,10 +167,13 @@ def asked_definitions() -> dict[str, Path]:
 
 
 def find_definition(known: Definition, file: Path) -> Input:
-    """The one file of a definition. Raises BadInput where it is none, or has an ending that is not read."""
+    """The one file of a definition. Raises BadInput where it is none, is empty (who wants to ask for nothing leaves its
+    header), or has an ending that is not read."""
     copy = f"copy seeds/{known.own.name}"
     if not file.is_file():
         raise BadInput(f"{known.setting}: there is no file {file}; {copy} and edit it")
+    if not file.stat().st_size:
+        raise BadInput(f"{known.setting}: {file} is empty; {copy}")
     kind = format_of(file)
     if kind is None:
         raise BadInput(f"{known.setting}: {file} is none of {', '.join(FORMATS)}; {copy}")

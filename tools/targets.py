@@ -201,29 +201,16 @@ class DuckDb(Engine):
         """By a lock on a file beside the warehouse."""
         return one_run.only_run(self.file)
 
-    def load(self) -> str | None:
-        """The sample makes room for events of the person's own: its warehouse is moved aside. Otherwise nothing: dbt
-        shows the raw files."""
-        if product.is_sample_asked() or not self.exists():
-            return None
-        try:
-            with self.connect() as connection:
-                held_sample = product.holds_sample(connection)
-        except duckdb.Error:
-            # dbt says better why the file cannot be opened.
-            return None
-        if held_sample and self.events():
-            aside = self.file.with_name(f"{self.file.stem}.sample{self.file.suffix}")
-            for end in ("", ".wal"):
-                if Path(f"{self.file}{end}").exists():
-                    os.replace(f"{self.file}{end}", f"{aside}{end}")
-            print(f"What was built from the sample is in {aside} now", flush=True)
-        return None
-
     def has_new_events(self) -> bool:
         """Whether the files of events are others than those that the warehouse has read."""
-        events = self.events()
-        if not events:
+        # They load dbt, which takes longer than the rest.
+        from raw_tables import BadInput, find_inputs
+
+        folder = Path(self.env.get("RAW_DATA") or PROJECT / "seeds" / "sample").resolve()
+        taxonomy = Path(self.env.get("TAXONOMY") or PROJECT / "seeds" / "event_taxonomy.csv").resolve()
+        try:
+            events = next(item for item in find_inputs(folder, taxonomy) if item.table.name == "events")
+        except BadInput:
             return False
         with self.connect() as connection:
             read = connection.execute("select fingerprint from raw.loaded_files where table_name = 'events'").fetchone()
@@ -232,18 +219,6 @@ class DuckDb(Engine):
     def complaint(self, connection: Any) -> str | None:
         """Where it holds the sample and others are asked for, or the other way round."""
         return product.complaint(product.holds_sample(connection), self.place, self.setting)
-
-    def events(self) -> Any:
-        """The files of events that a run would read; None where it would refuse them."""
-        # They load dbt, which takes longer than the rest.
-        from raw_tables import BadInput, find_inputs
-
-        folder = Path(self.env.get("RAW_DATA") or PROJECT / "seeds" / "sample").resolve()
-        taxonomy = Path(self.env.get("TAXONOMY") or PROJECT / "seeds" / "event_taxonomy.csv").resolve()
-        try:
-            return next(item for item in find_inputs(folder, taxonomy) if item.table.name == "events")
-        except BadInput:
-            return None
 
     def row_estimate(self, connection: Any, schema: str, table: str) -> int:
         """As the catalogue has it."""

@@ -107,8 +107,9 @@ def test_the_longest_funnel_is_asked_for_anew_where_the_setting_changes(asked):
 @pytest.mark.parametrize("known", DEFINITIONS, ids=lambda known: known.setting)
 def test_a_file_that_is_none(known, folder, tmp_path):
     files = {other.table.name: other.own for other in DEFINITIONS}
-    for wrong in ("nowhere.csv", "sheet.xlsx"):
-        put(tmp_path / "sheet.xlsx", "x")
+    put(tmp_path / "sheet.xlsx", "x")
+    put(tmp_path / "empty.csv", "")
+    for wrong in ("nowhere.csv", "sheet.xlsx", "empty.csv"):
         with pytest.raises(BadInput, match=f"{known.setting}: .*{wrong}.*copy seeds/{known.own.name}"):
             asked = files | {known.table.name: tmp_path / wrong}
             find_inputs(folder, asked["event_taxonomy"], asked)
