@@ -119,10 +119,10 @@ def test_nobody_else_runs_meanwhile(engines, printed, raw):
 # Past days.
 
 
-def test_a_restatement_writes_the_same_history(engines, printed):
+def test_a_restatement_writes_the_same_history(engines, printed, raw):
     for engine in engines:
         days = ("--from", "2024-06-25", "--to", "2024-06-26")
-        ran = verb(engine, "backfill.py", "restate", *days, "--set", "engagement")
+        ran = verb(engine, "backfill.py", "restate", *days, "--set", "engagement", RAW_DATA=str(raw))
         assert ran.code == 0 and ran.output.startswith("2 days of 2024-06-25 to 2024-06-26 restated. "), ran.output
     assert_equal_marts(engines)
     noted = "select from_date, to_date, segment_set from marts.fct_restatements"
@@ -135,7 +135,7 @@ def test_a_restatement_writes_the_same_history(engines, printed):
     assert len(views) > 50 and views - there == set()
 
 
-def test_a_backfill_that_was_killed_goes_on_where_it_was(engines, printed):
+def test_a_backfill_that_was_killed_goes_on_where_it_was(engines, printed, raw):
     env = engines[1].env | {"TARGET": "postgres", "PYTHONPATH": str(PROJECT / "tools")}
     days = ["--from", "2024-06-15", "--to", "2024-06-18"]
     kill = (
@@ -152,7 +152,7 @@ def test_a_backfill_that_was_killed_goes_on_where_it_was(engines, printed):
     assert engines[1].rows(evaluated) == [(2,)]
     ran = verb(engines[1], "backfill.py", "backfill", *days)
     assert ran.code == 0 and ran.output.startswith("2 days of "), ran.output
-    ran = verb(engines[0], "backfill.py", "backfill", *days)
+    ran = verb(engines[0], "backfill.py", "backfill", *days, RAW_DATA=str(raw))
     assert ran.code == 0 and ran.output.startswith("4 days of "), ran.output
     assert_equal_marts(engines)
 

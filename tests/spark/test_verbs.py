@@ -200,13 +200,14 @@ def test_a_run_prints_the_same_summary_and_makes_the_same_marts(engines, printed
     assert_equal_marts(engines)
 
 
-def test_a_backfill_and_a_restatement_write_the_same_history(engines, printed):
+def test_a_backfill_and_a_restatement_write_the_same_history(engines, printed, raw):
     for engine in engines:
-        ran = verb(engine, "backfill.py", "backfill", "--from", "2024-06-26", "--to", "2024-06-27")
+        days = ("--from", "2024-06-26", "--to", "2024-06-27")
+        ran = verb(engine, "backfill.py", "backfill", *days, RAW_DATA=str(raw))
         assert ran.code == 0 and ran.output.startswith("2 days of 2024-06-26 to 2024-06-27 filled. "), ran.output
         # What was filled is not filled again.
         days = ("--from", "2024-06-27", "--to", "2024-06-27", "--set", "engagement")
-        ran = verb(engine, "backfill.py", "restate", *days)
+        ran = verb(engine, "backfill.py", "restate", *days, RAW_DATA=str(raw))
         assert ran.code == 0 and ran.output.startswith("1 days of 2024-06-27 to 2024-06-27 restated. "), ran.output
     assert_equal_marts(engines)
     noted = "select from_date, to_date, segment_set from marts.fct_restatements"
