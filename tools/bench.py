@@ -52,12 +52,20 @@ from bench_programs import dbt as dbt_on
 AS_OF = bench_events.LAST_DAY.isoformat()
 MOST_TIMES_THE_FLOOR = 1.5
 MEMORY_LIMIT, MOST_GB = "2GB", 2.5
+# What the table calls dbt with the floor's tables alone.
+SAME = "dbt, the same tables"
 
 
 def dbt(data: Path, folder: Path, memory_limit: str | None = None) -> Program:
     """`dbt run` of everything on `data`. The paths are the same for any data, so that dbt parses the project once."""
     limit = {"MEMORY_LIMIT": memory_limit} if memory_limit else {}
     return dbt_on(data, folder, folder / "dbt.duckdb", AS_OF, **limit)
+
+
+def same_tables(data: Path, folder: Path) -> Program:
+    """dbt with the models that the floor's tables need, and no others."""
+    chosen = ("--select", "+int_user_metrics", "+fct_segment_membership")
+    return dbt_on(data, folder, folder / "same.duckdb", AS_OF, *chosen, name=SAME)
 
 
 def floor(data: Path, folder: Path) -> Program:
@@ -142,6 +150,7 @@ def speed(events: int, runs: int, peers: list[str], folder: Path) -> int:
     """dbt beside the floor and the peers; gives the exit code."""
     data, one_event = data_of(events, folder), data_of(1, folder)
     costs = {"floor.sql": cost_of(floor, folder, data, one_event, runs)}
+    costs[SAME] = cost_of(same_tables, folder, data, one_event, runs)
     costs["dbt run"] = cost_of(dbt, folder, data, one_event, runs)
     for library in peers:
         costs[library] = cost_of(
@@ -152,7 +161,7 @@ def speed(events: int, runs: int, peers: list[str], folder: Path) -> int:
 
     show_models(folder / "target")
     show_costs(f"{events:,} events, {machine()}", costs, "floor.sql", "times the floor")
-    (floor_start, floor_whole), (start, whole) = costs["floor.sql"], costs["dbt run"]
+    (floor_start, floor_whole), (start, whole) = costs["floor.sql"], costs[SAME]
     console.print(verdict(floor_whole.seconds - floor_start.seconds, whole.seconds - start.seconds))
     for line in found:
         console.print(f"The results differ. {line}", markup=False)
@@ -160,13 +169,13 @@ def speed(events: int, runs: int, peers: list[str], folder: Path) -> int:
 
 
 def verdict(floor_seconds: float, dbt_seconds: float) -> str:
-    """Whether dbt is within the target, in one line; both in seconds less the program's start-up, which varies by more
-    than few events cost."""
+    """Whether dbt is within the target for the floor's tables, in one line; both in seconds less the program's start-up,
+    which varies by more than few events cost."""
     if floor_seconds <= 0 or dbt_seconds <= 0:
         return "Too few events: the start-up varies by more than they cost."
     ratio = dbt_seconds / floor_seconds
     word = "within" if ratio <= MOST_TIMES_THE_FLOOR else "over"
-    return f"dbt run takes {ratio:.2f} times the floor: {word} the {MOST_TIMES_THE_FLOOR} that is allowed."
+    return f"dbt takes {ratio:.2f} times the floor for its tables: {word} the {MOST_TIMES_THE_FLOOR} that is allowed."
 
 
 def memory(events: int, folder: Path) -> int:
