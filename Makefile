@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # A warehouse of its own for the tests: the one that `make run` built is never touched by them.
 THROWAWAY := target/test
 
-# TARGET names the engine that run, backfill, restate, as-of and diff work on: see tools/targets.py, docs/postgresql.md,
+# TARGET names the engine that run, backfill, restate, as-of, docs and diff work on: see tools/targets.py, docs/postgresql.md,
 # docs/spark.md. Not set it is DuckDB there; `load` has nothing to do for DuckDB, and means PostgreSQL then.
 # What an engine needs in $(VENV), besides what all do.
 INSTALLED_postgres := $(VENV)/installed-postgres
@@ -66,8 +66,8 @@ build: $(VENV)/installed-dev
 	@WAREHOUSE=$(THROWAWAY)/warehouse.duckdb DBT_TARGET_PATH=$(THROWAWAY) DBT_LOG_PATH=$(THROWAWAY)/logs \
 		$(BIN)/dbt --warn-error-options '{"error": ["NoNodesForSelectionCriteria"]}' build
 
-docs: $(VENV)/installed  ## dbt's documentation site as one file: target/static_index.html
-	@$(BIN)/dbt --quiet docs generate --static
+docs: $(INSTALLED)  ## dbt's documentation site as one file: target/static_index.html
+	@$(BIN)/dbt --quiet docs generate --static --target "$(or $(TARGET),duckdb)"
 	@echo "target/static_index.html: open it in a browser"
 
 bench: $(VENV)/installed-dev  ## Compare with hand-written SQL, pandas and polars; a daily run; memory. Takes long.

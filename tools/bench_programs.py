@@ -178,7 +178,9 @@ def model_seconds(target: Path) -> dict[str, float]:
 
 def show_models(target: Path, title: str = "Where dbt run spends it") -> None:
     """Prints the models that took longest."""
-    table = Table("model", "seconds", title=title)
+    # Not the title of the table: that would be broken where no model is shown.
+    console.print(title)
+    table = Table("model", "seconds")
     table.columns[1].justify = "right"
     for name, seconds in sorted(model_seconds(target).items(), key=lambda item: -item[1]):
         if seconds >= SHOWN_MODEL_SECONDS:

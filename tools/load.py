@@ -125,7 +125,7 @@ def load(landing: Path, variables: dict[str, Any]) -> None:
                 raise BadInput(line)
             with open_landing(landing, known, lambda conn: remember(conn, cursor)) as conn:
                 read(conn)
-                copy_all(conn, cursor, landing.parent, bool(os.environ.get("RAW_DATA")))
+                copy_all(conn, cursor, landing.parent, not product.is_sample_asked())
     finally:
         postgres.close()
     print(f"load: done in {time.monotonic() - began:.1f} s", flush=True)
@@ -140,7 +140,8 @@ def load_for_spark(landing: Path, variables: dict[str, Any]) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     with only_run(place, "SPARK_RAW"):
         folder = load_spark.RawFolder(place)
-        if line := product.complaint(folder.state.get("shows_the_sample"), str(place), "SPARK_WAREHOUSE"):
+        setting = "SPARK_RAW" if os.environ.get("SPARK_RAW") else "SPARK_WAREHOUSE"
+        if line := product.complaint(folder.state.get("shows_the_sample"), str(place), setting):
             raise BadInput(line)
 
         def remember_all(conn: duckdb.DuckDBPyConnection) -> None:
@@ -155,7 +156,7 @@ def load_for_spark(landing: Path, variables: dict[str, Any]) -> None:
             read(conn)
             load_spark.copy_to_folder(
                 conn, folder, str(landing_of(conn)), list(tables_of(conn)), NOTES,
-                bool(os.environ.get("RAW_DATA")), variables["timezone"], day_of("event_at", variables["timezone"]),
+                not product.is_sample_asked(), variables["timezone"], day_of("event_at", variables["timezone"]),
             )  # fmt: skip
     print(f"load: done in {time.monotonic() - began:.1f} s", flush=True)
 

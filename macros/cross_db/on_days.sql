@@ -21,13 +21,16 @@
 
 {#-
   A further condition on days, where only Spark has anything of it: others would have to read more than they leave out.
+  With `or_none`, rows without a day are wanted, too.
 -#}
-{% macro and_on_stored_days(column, query) %}{{ return(adapter.dispatch('and_on_stored_days', 'user_segments')(column, query)) }}{% endmacro %}
+{% macro and_on_stored_days(column, query, or_none=false) -%}
+    {{ return(adapter.dispatch('and_on_stored_days', 'user_segments')(column, query, or_none)) }}
+{%- endmacro %}
 
-{% macro default__and_on_stored_days(column, query) %}{% endmacro %}
+{% macro default__and_on_stored_days(column, query, or_none) %}{% endmacro %}
 
-{% macro spark__and_on_stored_days(column, query) -%}
-    and {{ on_days(column, query) }}
+{% macro spark__and_on_stored_days(column, query, or_none) -%}
+    and {{ '(' ~ on_days(column, query) ~ ' or ' ~ column ~ ' is null)' if or_none else on_days(column, query) }}
 {%- endmacro %}
 
 {#-

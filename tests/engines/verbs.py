@@ -62,6 +62,17 @@ def marts_of_a_day(engine: Engine) -> dict[str, tuple[list[str], list[tuple]]]:
         }
 
 
+def assert_documented(engine: Engine) -> None:
+    """What `make docs` does knows the columns of what is there."""
+    ran = engine.dbt("docs", "generate", "--static")
+    assert ran.code == 0, ran.output
+    target = Path(engine.env["DBT_TARGET_PATH"])
+    nodes = json.loads((target / "catalog.json").read_text("utf-8"))["nodes"]
+    for model in ("dim_users", "fct_segment_membership", "int_user_metrics"):
+        assert {"as_of_date", "user_id"} <= set(nodes[f"model.user_segments.{model}"]["columns"]), model
+    assert (target / "static_index.html").stat().st_size > 1_000_000
+
+
 def keep(engine: Engine, folder: Path, **tests: tuple[str, str, int]) -> dict[str, str]:
     """What is said of the rows of tests, which are (status, query, number of rows) by name; they are kept."""
     invocation = uuid.uuid4().hex

@@ -11,12 +11,13 @@ ROLE = "bi reader"
 
 @pytest.fixture(scope="module")
 def built(new: Engines) -> Engine:
-    """The sample, built twice, with a role for BI tools: what is made anew has to be given to it again."""
+    """The sample, built twice, the second time with all tests of dbt, with a role for BI tools: what is made anew has to
+    be given to it again."""
     engine = new("postgres")
     with engine.connect() as connection, connection.cursor() as cursor:
         cursor.execute(f'create role "{ROLE}" login')
     engine.build(BI_ROLE=ROLE)
-    engine.build(BI_ROLE=ROLE)
+    engine.build("build", BI_ROLE=ROLE)
     return engine
 
 

@@ -18,7 +18,7 @@ from engines import PROJECT, Engine, Engines, run
 from raw_data import SAMPLE, sample_without_events
 from server_copy import copy_table
 from targets import engine_of
-from verbs import assert_equal_marts, assert_same_past_day, keep, verb
+from verbs import assert_documented, assert_equal_marts, assert_same_past_day, keep, verb
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory) -> Path:
@@ -86,6 +86,10 @@ def test_the_summary_is_the_same(engines, printed):
     ]
     assert f"For BI: schema marts of {place}" in printed["postgres"]
     assert any(line.startswith("load: events: 1 of 2 files") for line in printed["postgres"])
+
+
+def test_its_documentation_knows_the_columns(engines, printed):
+    assert_documented(engines[1])
 
 
 def test_what_was_compiled_on_postgresql_parses_as_redshift(engines, printed):

@@ -253,7 +253,8 @@ def test_make_test_lints_then_proves_then_runs_pytest_then_builds_in_a_throw_awa
 
 
 def test_make_docs_writes_the_one_file():
-    assert re.search(r"/dbt --quiet docs generate --static\n", make_would_run("docs"))
+    for asked, target in (([], "duckdb"), (["TARGET=postgres"], "postgres"), (["TARGET=spark"], "spark")):
+        assert f'/dbt --quiet docs generate --static --target "{target}"\n' in make_would_run("docs", *asked)
 
 
 @pytest.mark.parametrize(
@@ -370,12 +371,16 @@ def test_functions_of_one_engine_are_called_in_one_folder_alone(project):
     functions = (
         "arg_max|arg_min|epoch|generate_series|hash|sha256|strptime|struct_pack|try_cast|unnest"
         "|collect_list|date_add|datediff|explode|get_json_object|inline|max_by|min_by|named_struct|unix_micros|xxhash64"
+        "|strftime|to_char|date_format|date_part|datepart|date_diff|date_sub|make_date|string_agg|group_concat|array_agg"
+        r"|listagg|regexp_\w+|list_\w+|array_\w+|median|quantile|quantile_cont|percentile_disc|percentile_approx"
+        r"|approx_\w+|any_value|bool_or|bool_and|ifnull|nvl|iff|to_timestamp|to_date|from_unixtime|json_extract\w*"
+        "|json_value|md5"
     )
-    calls = re.compile(rf"\b({functions})\s*\(|\(\s*from\s", re.IGNORECASE)
+    calls = re.compile(rf"(?<!\.)\b({functions})\s*\(|\(\s*from\s", re.IGNORECASE)
     cross_db = project / "macros" / "cross_db"
     found = {
         path.relative_to(project).as_posix(): calls.findall(path.read_text("utf-8"))
-        for folder in ("macros", "models")
+        for folder in ("macros", "models", "tests")
         for path in (project / folder).rglob("*.sql")
     }
     assert {path: names for path, names in found.items() if names and not path.startswith("macros/cross_db/")} == {}

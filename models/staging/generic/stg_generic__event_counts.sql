@@ -2,6 +2,7 @@
 -- when it arrives, and again when it is not what it was when it was counted: every run compares, so one that died is
 -- made up for by the next.
 -- A value does not parse when something was sent and nothing came of it.
+-- depends_on: {{ ref('stg_generic__event_days') }}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -9,6 +10,14 @@
         ~ 'source_file, file_version from ' ~ ref('stg_generic__event_files'))) }}{% endif %}",
 ) }}
 
+{#- The days of files that are new or not what they were, as Spark needs them to leave out the others. -#}
+{%- if is_incremental() %}
+{%- set days = 'select days.event_date from ' ~ ref('stg_generic__event_days') ~ ' as days inner join '
+    ~ ref('stg_generic__event_files') ~ ' as files on days.source_file = files.source_file where ' ~ none_of(
+        ['files.source_file', 'files.file_version'],
+        'select known.source_file, known.file_version from ' ~ this ~ ' as known'
+    ) %}
+{%- endif %}
 with files as (
 
     select
@@ -29,7 +38,9 @@ raw_rows as (
         count(*) as raw_rows
     from {{ source('generic', 'events') }}
     {%- if is_incremental() %}
-    where source_file in (select files.source_file from files)
+    where
+        source_file in (select files.source_file from files)
+        {{ and_on_stored_days(stored_day('event_at'), days, or_none=true) }}
     {%- endif %}
     group by source_file
 
@@ -49,7 +60,9 @@ rows_by_reason as (
             as odd_receipts
     from {{ ref('base_generic__events') }}
     {%- if is_incremental() %}
-    where source_file in (select files.source_file from files)
+    where
+        source_file in (select files.source_file from files)
+        {{ and_on_stored_days('stored_day', days, or_none=true) }}
     {%- endif %}
     group by source_file, rejection_reason
 
