@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 # A warehouse of its own for the tests: the one that `make run` built is never touched by them.
 THROWAWAY := target/test
 
-# TARGET names the engine that run, backfill, restate, as-of, docs and diff work on: see tools/targets.py, docs/postgresql.md,
-# docs/spark.md. Not set it is DuckDB there; `load` has nothing to do for DuckDB, and means PostgreSQL then.
+# TARGET names the engine that run, backfill, restate, as-of, docs and diff work on: see tools/targets.py,
+# docs/postgresql.md, docs/spark.md. Not set it is DuckDB there; `load` has nothing to do for DuckDB, and means PostgreSQL
+# then.
 # What an engine needs in $(VENV), besides what all do.
 INSTALLED_postgres := $(VENV)/installed-postgres
 INSTALLED_spark := $(VENV)/installed-spark
