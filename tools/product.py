@@ -49,7 +49,8 @@ def complaint(held_sample: bool | None, warehouse: str, setting: str) -> str | N
         return None
     if held_sample:
         return f"RAW_DATA: {warehouse} holds the sample and its history; name another {setting} for events of your own"
+    asked = "it names the sample" if os.environ.get("RAW_DATA") else "it is not set"
     return (
-        f"RAW_DATA: it is not set, and {warehouse} holds events of your own; set it to their folder, or name another "
+        f"RAW_DATA: {asked}, and {warehouse} holds events of your own; set it to their folder, or name another "
         f"{setting} for the sample"
     )

@@ -12,7 +12,7 @@ SAMPLE = PROJECT / "seeds" / "sample"
 # What is received up to these days, in UTC, is in the batch.
 LAST_DAYS = ("2024-06-20", "2024-06-21", "2024-06-25", "9999-12-31")
 # A project whose days are not those of UTC, with a day of 23 hours, and that keeps no single event for long: of the
-# sample's five months the first two are closed, but for what is stored by day.
+# sample's six months the first two are closed, but for what is stored by day.
 ELSEWHERE = ("--vars", json.dumps({"timezone": "America/New_York", "event_retention_days": 120}))
 
 

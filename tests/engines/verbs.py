@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 
 import duckdb
+from dialects import AS_COMPILED, END, PAGE, Compiled, as_markdown, forms_of, look
 from engines import PROJECT, Ended, Engine, run
 from equality import CLOCK_VALUES, CLOCKS, differences, marts_of, same
 from failing_rows import keep_failing_rows
@@ -71,6 +72,17 @@ def assert_documented(engine: Engine) -> None:
     for model in ("dim_users", "fct_segment_membership", "int_user_metrics"):
         assert {"as_of_date", "user_id"} <= set(nodes[f"model.user_segments.{model}"]["columns"]), model
     assert (target / "static_index.html").stat().st_size > 1_000_000
+
+
+def assert_parses_as(engine: Engine, dialect: str) -> None:
+    """What was compiled on an engine parses in the dialect of a warehouse that falls back on its macros, as the page of
+    other warehouses says."""
+    models = {node["name"]: node["compiled_code"] for node in engine.nodes() if node["resource_type"] == "model"}
+    assert len(models) > 100
+    finding = look(Compiled(models, engine.name, forms_of(engine.name)), dialect, f"{engine.name}__")
+    assert finding.as_compiled == {}
+    (row,) = as_markdown({dialect: finding}).splitlines()[2:]
+    assert row in PAGE.read_text("utf-8").split(AS_COMPILED)[1].split(END)[0].splitlines()
 
 
 def keep(engine: Engine, folder: Path, **tests: tuple[str, str, int]) -> dict[str, str]:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from dialects import AS_COMPILED, END, PAGE, Compiled, as_markdown, forms_of, look
 from engines import PROJECT, Engine, Engines, clean_env, run
 from raw_data import SAMPLE, sample_without_events
 from server_copy import copy_table
 from targets import SparkError, engine_of
-from verbs import assert_documented, assert_equal_marts, assert_same_past_day, keep, verb
+from verbs import assert_documented, assert_equal_marts, assert_parses_as, assert_same_past_day, keep, verb
+
 
 def python(program: str, env: dict[str, str]) -> subprocess.Popen[str]:
     """Starts a program of a few lines that may import what is in tools/."""
@@ -206,12 +206,7 @@ def test_its_documentation_knows_the_columns(engines, printed):
 
 
 def test_what_was_compiled_on_spark_parses_as_databricks(engines, printed):
-    models = {node["name"]: node["compiled_code"] for node in engines[1].nodes() if node["resource_type"] == "model"}
-    assert len(models) > 100
-    finding = look(Compiled(models, "spark", forms_of("spark")), "databricks", "spark__")
-    assert finding.as_compiled == {}
-    (row,) = as_markdown({"databricks": finding}).splitlines()[2:]
-    assert row in PAGE.read_text("utf-8").split(AS_COMPILED)[1].split(END)[0].splitlines()
+    assert_parses_as(engines[1], "databricks")
 
 
 def test_a_backfill_and_a_restatement_write_the_same_history(engines, printed, raw):
