@@ -41,7 +41,8 @@ versions_anew as (
 ),
 
 {% endif -%}
-spans as (
+-- Half hours with the persons whose they are, from when to when.
+half_hours as (
 
     select
         people.version_key,
@@ -49,6 +50,7 @@ spans as (
         people.device_key,
         people.known_from,
         people.known_to,
+        half_hours.pair_key,
         half_hours.event_date,
         half_hours.traits_key,
         half_hours.first_event_at,
@@ -72,16 +74,7 @@ spans as (
         half_hours.messages_opened,
         half_hours.referrals,
         half_hours.last_sign_up_at,
-        half_hours.last_unsubscribe_at,
-        -- The latest activity of all spans before this one: a span may lie inside another (two channels at a time). Of
-        -- spans that begin in one instant it is always the same that starts the session, whenever a run sees them.
-        max(half_hours.last_activity_at) over (
-            partition by people.version_key
-            order by
-                half_hours.first_activity_at nulls last, half_hours.last_activity_at, half_hours.traits_key,
-                half_hours.pair_key
-            rows between unbounded preceding and 1 preceding
-        ) as previous_activity_at
+        half_hours.last_unsubscribe_at
     from {{ ref('int_half_hours') }} as half_hours
     inner join {{ ref('int_people') }} as people
         on half_hours.pair_key = people.pair_key and half_hours.event_date < people.known_to
@@ -93,37 +86,65 @@ spans as (
 
 ),
 
+activity as (
+
+    select
+        version_key,
+        event_date,
+        traits_key,
+        first_activity_at,
+        last_activity_at,
+        -- The latest activity of all spans before this one: a span may lie inside another (two channels at a time). Of
+        -- spans that begin in one instant it is always the same that starts the session, whenever a run sees them.
+        max(last_activity_at) over (
+            partition by version_key
+            order by first_activity_at, last_activity_at, traits_key, pair_key
+            rows between unbounded preceding and 1 preceding
+        ) as previous_activity_at
+    from half_hours
+    where events > 0
+
+),
+
 visits as (
 
     select
         *,
         -- Exactly 30 minutes is still the same visit.
-        case
-            when events = 0 then 0
-            when first_activity_at <= previous_activity_at + interval '30' minute then 0
-            else 1
-        end as starts_session
-    from spans
+        case when first_activity_at <= previous_activity_at + interval '30' minute then 0 else 1 end as starts_session
+    from activity
 
 ),
 
 timed as (
 
-    -- The time between two events belongs to the day of the later one. `range`: spans that begin in one instant are in
-    -- one visit, whichever of them the window above happened to take first.
+    -- The time between two events belongs to the day of the later one.
     select
         *,
         case
-            when events = 0 then 0
             when starts_session = 1 then {{ seconds_between('first_activity_at', 'last_activity_at') }}
             else {{ seconds_between('previous_activity_at', 'greatest(previous_activity_at, last_activity_at)') }}
         end as seconds,
-        sum(starts_session) over (
+        min(case when starts_session = 1 then first_activity_at end) over (
             partition by version_key, event_date
-            order by first_activity_at nulls last
-            range between unbounded preceding and current row
-        ) as session_of_day
+        ) as first_session_of_day_at
     from visits
+
+),
+
+sessions as (
+
+    -- Activity before the day's first session goes on with one of the day before. What begins in the instant of the
+    -- first session is in it.
+    select
+        version_key,
+        event_date,
+        traits_key,
+        sum(starts_session) as sessions,
+        sum(case when first_activity_at >= first_session_of_day_at then seconds else 0 end) as session_seconds,
+        sum(case when first_activity_at >= first_session_of_day_at then 0 else seconds end) as carried_session_seconds
+    from timed
+    group by version_key, event_date, traits_key
 
 ),
 
@@ -140,9 +161,6 @@ totals as (
         min(first_event_at) as first_event_at,
         max(last_event_at) as last_event_at,
         cast(sum(events) as integer) as events,
-        cast(sum(starts_session) as integer) as sessions,
-        cast(sum(case when session_of_day > 0 then seconds else 0 end) as decimal(18, 6)) as session_seconds,
-        cast(sum(case when session_of_day = 0 then seconds else 0 end) as decimal(18, 6)) as carried_session_seconds,
         cast(sum(purchases) as integer) as purchases,
         cast(sum(purchase_revenue) as decimal(18, 4)) as purchase_revenue,
         cast(sum(revenue) as decimal(18, 4)) as revenue,
@@ -160,13 +178,29 @@ totals as (
         cast(sum(referrals) as integer) as referrals,
         max(last_sign_up_at) as last_sign_up_at,
         max(last_unsubscribe_at) as last_unsubscribe_at
-    from timed
+    from half_hours
     {%- if is_incremental() %}
     where
         event_date in (select days_anew.event_date from days_anew)
         or version_key in (select versions_anew.version_key from versions_anew)
     {%- endif %}
     group by version_key, person_key, device_key, known_from, known_to, event_date, traits_key
+
+),
+
+days as (
+
+    select
+        totals.*,
+        cast(coalesce(sessions.sessions, 0) as integer) as sessions,
+        cast(coalesce(sessions.session_seconds, 0) as decimal(18, 6)) as session_seconds,
+        cast(coalesce(sessions.carried_session_seconds, 0) as decimal(18, 6)) as carried_session_seconds
+    from totals
+    left join sessions
+        on
+            totals.version_key = sessions.version_key
+            and totals.event_date = sessions.event_date
+            and totals.traits_key = sessions.traits_key
 
 ),
 
@@ -181,7 +215,7 @@ final as (
             'errors', 'searches', 'core_starts', 'core_actions', 'messages_sent', 'messages_opened', 'referrals',
             'last_sign_up_at', 'last_unsubscribe_at',
         ]) }} as row_key
-    from totals
+    from days
 
 )
 
