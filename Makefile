@@ -52,7 +52,7 @@ pytest: $(VENV)/installed-dev
 
 test-postgres: $(VENV)/installed-dev $(VENV)/installed-postgres  ## The same on a throw-away PostgreSQL server (apt-get install postgresql), compared with DuckDB.
 	@$(BIN)/python tests/postgres/server.py
-	@$(BIN)/python -m pytest tests/postgres --override-ini pythonpath="tools tests/engines tests/postgres"
+	@$(BIN)/python -m pytest tests/postgres --numprocesses auto --dist loadfile --override-ini pythonpath="tools tests/engines tests/postgres"
 
 test-spark: $(VENV)/installed-dev $(VENV)/installed-spark  ## The same on a throw-away Spark cluster (needs Java 17), compared with DuckDB.
 	@$(BIN)/python tests/spark/server.py

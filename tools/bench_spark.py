@@ -1,10 +1,11 @@
-"""Measure on Spark what --scale measures on DuckDB: a load and a full build, those of one more day, and the tables.
+"""Measure on Spark what --scale measures on DuckDB: a load and a full build, those of one more day, and the tables; and
+compare the marts with those that DuckDB makes of the same two runs.
 
     python tools/bench.py --scale-spark [--events 1000000]
 
 Spark runs on this machine (MASTER, local[*] where it is not set) with 6 GB for its driver, unless PYSPARK_SUBMIT_ARGS
 says otherwise. Seconds are those of the clock, with the start of dbt and of Spark: what Java takes is not this
-process's.
+process's. The program ends with 1 where a mart is not the same.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from pathlib import Path
 
 import duckdb
 from bench_daily import NEW_DAY, Inbox, rows_in, split_of
-from bench_programs import PROJECT, Cost, Program, console, machine, measured, step
+from bench_programs import PROJECT, Cost, Failed, Program, console, machine, measured, quoted, step
 from bench_scale import Size, show_sizes
 from rich.table import Table
 
 MEMORY = "--driver-memory 6g pyspark-shell"
 # For one machine; 200 pieces of a few thousand rows each would be mostly overhead.
 PARTITIONS = "8"
+# What says how long ago something was when it was asked.
+CLOCKS = {"fct_input_health": "check_name <> 'freshness'"}
 
 
 def scale_on_spark(events: int, folder: Path) -> int:
@@ -38,7 +41,63 @@ def scale_on_spark(events: int, folder: Path) -> int:
         table.add_row(name, f"{cost.seconds:.1f}")
     console.print(table)
     show_sizes(sizes_of(inbox.folder / "tables"), rows_in(days), sum(file.stat().st_size for file in days))
-    return 0
+    with step("the same runs on DuckDB"):
+        inbox.hold(days[:-1])
+        measured(inbox.dbt())
+        before = inbox.keep("duckdb", "before")
+        inbox.hold(days)
+        measured(inbox.dbt(before))
+    with step("comparing the marts"):
+        found, compared = differences(inbox.warehouse, inbox.folder / "tables")
+    for line in found:
+        console.print(f"The results differ. {line}", markup=False)
+    if not found:
+        console.print(f"The {compared} marts that are tables are the same on both, cell by cell.")
+    return 1 if found else 0
+
+
+def differences(warehouse: Path, tables: Path) -> tuple[list[str], int]:
+    """How the marts that are tables in a DuckDB file differ from those of Spark's folder, a line for each that does
+    (floating numbers to seven digits); and how many were compared. Raises Failed where Spark has no such table."""
+    found = []
+    with duckdb.connect() as con:
+        con.execute(f"set TimeZone = 'UTC'; attach '{quoted(warehouse)}' as warehouse (read_only)")
+        marts = con.execute(
+            "select table_name from duckdb_tables() where database_name = 'warehouse' and schema_name = 'marts'"
+        ).fetchall()
+        for (mart,) in marts:
+            described = f"select column_name, column_type from (describe warehouse.marts.{mart})"
+            types = dict(con.execute(described).fetchall())
+            columns = ", ".join(
+                # Rounded in binary: half a microsecond, say, would lie between two decimal numbers.
+                f"cast({name} as {'real' if kind == 'DOUBLE' else kind})"
+                for name, kind in types.items()
+            )
+            both = [
+                f"select {columns} from {relation} where {CLOCKS.get(mart, 'true')}"
+                for relation in (f"warehouse.marts.{mart}", parquet_of(con, tables, mart, set(types)))
+            ]
+            duckdb_only, spark_only = con.execute(
+                f"select (select count(*) from ({both[0]} except all {both[1]})), "
+                f"(select count(*) from ({both[1]} except all {both[0]}))"
+            ).fetchone()
+            if duckdb_only or spark_only:
+                found.append(f"{mart}: rows on DuckDB only: {duckdb_only}, on Spark only: {spark_only}")
+    return found, len(marts)
+
+
+def parquet_of(con: duckdb.DuckDBPyConnection, tables: Path, mart: str, columns: set[str]) -> str:
+    """The relation that reads a mart of Spark. Raises Failed where there is none."""
+    # Of two folders that take turns, the one that is empty has no columns of the mart.
+    for name in (mart, f"{mart}__2"):
+        relation = f"read_parquet('{quoted(tables / 'marts.db' / 'tables' / name)}/**/*.parquet')"
+        try:
+            there = {row[0] for row in con.execute(f"select column_name from (describe from {relation})").fetchall()}
+        except duckdb.IOException:
+            continue
+        if there == columns:
+            return relation
+    raise Failed(f"Spark has no table marts.{mart} with the columns that it has on DuckDB")
 
 
 def costs_of(inbox: Inbox, files: list[Path], name: str) -> dict[str, Cost]:

@@ -134,6 +134,8 @@ def settings(env: Mapping[str, str]) -> dict[str, str]:
     said = {
         name: Template(value).render(env_var=lambda variable, default: env.get(variable, default))
         for name, value in profile["server_side_parameters"].items()
+        # The others are for a Thrift server, to which dbt alone speaks.
+        if name.startswith("spark.")
     }
     # So has dbt-spark it, whatever the profile says, and what dbt ran has to run here.
     return said | {"spark.sql.ansi.enabled": "false"}

@@ -489,9 +489,15 @@ class Spark(Server):
     setting = "SPARK_WAREHOUSE"
 
     def __init__(self, env: Mapping[str, str]) -> None:
-        """Raises Unusable where the client is not installed."""
+        """Raises Unusable where the client is not installed, or is not the one that dbt would use."""
         # What programs are told that are started from here: with the address of the driver, once there is one.
         super().__init__(dict(env))
+        method = env.get("SPARK_METHOD") or "session"
+        if method != "session":
+            raise Unusable(
+                f"SPARK_METHOD: with {method} dbt alone can speak with Spark (dbt build --target spark); for this unset "
+                "it, and set MASTER or SPARK_REMOTE"
+            )
         if not all(importlib.util.find_spec(module) for module in ("pyspark", "grpc")):
             raise Unusable(
                 "TARGET: spark needs pyspark: make run TARGET=spark installs it, or pip install -r "

@@ -19,6 +19,24 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- Whether a day is the first of those of a relation, or later. Where that has no rows, no day is. -#}
+{% macro from_first_day(column, relation) -%}
+    {{ return(adapter.dispatch('from_first_day', 'user_segments')(column, relation)) }}
+{%- endmacro %}
+
+{% macro default__from_first_day(column, relation) -%}
+    {{ column }} >= (select min(first_days.event_date) from {{ relation }} as first_days)
+{%- endmacro %}
+
+{% macro spark__from_first_day(column, relation) -%}
+    {%- if not execute or '__dbt__cte__' in relation | string -%}
+        {{ default__from_first_day(column, relation) }}
+    {%- else -%}
+        {%- set days = days_of('select min(event_date) from ' ~ relation ~ ' having count(*) > 0') -%}
+        {{ column ~ " >= date '" ~ days[0] ~ "'" if days else '1 = 0' }}
+    {%- endif -%}
+{%- endmacro %}
+
 {#-
   A further condition on days, where only Spark has anything of it: others would have to read more than they leave out.
   With `or_none`, rows without a day are wanted, too.

@@ -1,13 +1,16 @@
 -- Who is who: every pair of user_id and anonymous_id that was seen on an event, and since when.
 -- The half hours know the pairs by their hashes; the texts behind the hashes are looked up, for the pairs that are new,
--- in the files that hold the day on which they were first seen.
--- depends_on: {{ ref('stg_event_days') }}
+-- in the files that hold the day on which they were first seen. When a pair was first seen changes only where that day
+-- is, or comes to be, one of the changed ones or a later one: other days are not looked at.
+-- depends_on: {{ ref('stg_event_days') }}, {{ ref('int_changed_days') }}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
     full_refresh=stored_models_full_refresh(),
-    pre_hook="{% if is_incremental() %}{{ delete_stale_rows(none_of(['pair_key', 'first_seen_at'], 'select pair_key, '
-        ~ 'min(first_event_at) from ' ~ ref('int_half_hours') ~ ' group by pair_key')) }}{% endif %}",
+    pre_hook="{% if is_incremental() %}{{ delete_stale_rows(from_first_day('first_seen_on', ref('int_changed_days'))
+        ~ ' and ' ~ none_of(['pair_key', 'first_seen_at'], 'select pair_key, min(first_event_at) from '
+        ~ ref('int_half_hours') ~ ' where ' ~ from_first_day('event_date', ref('int_changed_days'))
+        ~ ' group by pair_key')) }}{% endif %}",
 ) }}
 
 with pairs as (
@@ -20,7 +23,9 @@ with pairs as (
         min(event_date) as first_seen_on
     from {{ ref('int_half_hours') }}
     {%- if is_incremental() %}
-    where {{ none_of('pair_key', 'select known.pair_key from ' ~ this ~ ' as known') }}
+    where
+        {{ from_first_day('event_date', ref('int_changed_days')) }}
+        and {{ none_of('pair_key', 'select known.pair_key from ' ~ this ~ ' as known') }}
     {%- endif %}
     group by pair_key, user_key, device_key
 
@@ -49,7 +54,8 @@ descriptors as (
         {{ and_on_stored_days(
             'stored_day',
             'select first_seen_on as event_date from (select pair_key, min(first_event_at) as first_seen_at, '
-            ~ 'min(event_date) as first_seen_on from ' ~ ref('int_half_hours') ~ ' group by pair_key) as seen where '
+            ~ 'min(event_date) as first_seen_on from ' ~ ref('int_half_hours') ~ ' where '
+            ~ from_first_day('event_date', ref('int_changed_days')) ~ ' group by pair_key) as seen where '
             ~ none_of(
                 ['pair_key', 'first_seen_at'], 'select known.pair_key, known.first_seen_at from ' ~ this ~ ' as known'
             ),

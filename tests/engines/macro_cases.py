@@ -264,6 +264,21 @@ UTC: list[tuple[str, object]] = [
             (["a", "b + 1"], "select 1 as x, 3 as y", 0),
         ]
     ],
+    # Of three days: those that a query gives, and those from its first one on. A query may give none.
+    *[
+        (
+            "select count(*) from (values (date '2024-02-28'), (date '2024-02-29'), (date '2024-03-01')) as given(d) "
+            + "where " + call(macro, "d", f"(select date '2024-02-29' as event_date{condition})"),
+            expected,
+        )
+        for macro, condition, expected in [
+            ("on_days", "", 1),
+            ("on_days", " where 1 = 0", 0),
+            ("from_first_day", "", 2),
+            ("from_first_day", " union all select date '2024-03-01'", 2),
+            ("from_first_day", " where 1 = 0", 0),
+        ]
+    ],
     (f"with one as {call('materialized')} (select 1 as a) select a from one", 1),
 ]
 

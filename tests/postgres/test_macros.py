@@ -55,7 +55,7 @@ def test_every_macro_of_cross_db_has_a_case():
         "delete_stale_rows", "mark_unfinished", "is_unfinished", "described", "days_of", "day_list", "empty_days",
         "replace_rows", "take_place", "empty_folder", "finish_replacements", "is_there", "record_evaluations",
         "pending_evaluations", "note_pending_evaluations", "finish_recording", "show_raw_folder", "forget_stays",
-        "populations_of_erased", "write_kept_rows", "compute_once", "drop_scratch", "once", "longest_funnel", "on_days",
+        "populations_of_erased", "write_kept_rows", "compute_once", "drop_scratch", "once", "longest_funnel",
         "and_on_stored_days", "stored_day", "stored_day_of", "segments_as_rows",
     }  # fmt: skip
     called = " ".join(query for _, cases in GROUPS.values() for query, _ in cases)

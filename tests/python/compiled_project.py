@@ -39,7 +39,7 @@ JINJA = jinja2.Environment(extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols
 HOOK_MACROS = JINJA.from_string(
     "".join(
         (Path(__file__).resolve().parents[2] / "macros" / "cross_db" / f"{name}.sql").read_text("utf-8")
-        for name in ("delete_rows", "none_of")
+        for name in ("delete_rows", "none_of", "on_days")
     )
 )
 # What tools/raw_arrivals.py and macros/runs keep; empty, all that is there is built.

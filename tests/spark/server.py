@@ -28,6 +28,8 @@ WORKERS = 2
 OLDEST_JAVA = 17
 WAIT_SECONDS = 180
 DRIVER_MEMORY = "2g"
+CONNECT_SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
+THRIFT_SERVER = "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"
 # For a few thousand rows: no code is generated for a query, files are read as a few pieces, and Derby, which keeps the
 # catalogue, does not write through to the disk.
 JAVA_OPTIONS = "-XX:+UseSerialGC -Dderby.system.durability=test -Dderby.stream.error.file=/dev/null"
@@ -116,9 +118,9 @@ class Cluster:
         process.wait_for(port)
         return process
 
-    def start_driver(self, name: str, warehouse: Path, **more: str) -> tuple[Process, str]:
-        """Submits a Connect server with a warehouse to the cluster, and gives it and its address. `more` are settings of
-        the driver, less "spark.driver.". Raises NoServer."""
+    def start_driver(self, name: str, warehouse: Path, thrift: bool = False, **more: str) -> tuple[Process, str]:
+        """Submits a Connect server with a warehouse to the cluster, and gives it and its address; or a Thrift server, and
+        its port. `more` are settings of the driver, less "spark.driver.". Raises NoServer."""
         port = free_port()
         warehouse.mkdir(parents=True, exist_ok=True)
         conf = QUICK | {
@@ -140,13 +142,17 @@ class Cluster:
         conf |= {f"spark.driver.{key}": value for key, value in more.items()}
         words = [
             str(self.home / "bin" / "spark-submit"), "--master", self.master, "--driver-memory", DRIVER_MEMORY, "--class",
-            "org.apache.spark.sql.connect.service.SparkConnectServer",
+            THRIFT_SERVER if thrift else CONNECT_SERVER,
         ]  # fmt: skip
         for key, value in conf.items():
             words += ["--conf", f"{key}={value}"]
-        # Of a Connect server this is the memory of the driver, whatever --driver-memory says.
-        started = self.start(name, [*words, "spark-internal"], port, SPARK_DAEMON_MEMORY=DRIVER_MEMORY)
-        return started, f"sc://{HOST}:{port}"
+        words.append("spark-internal")
+        if thrift:
+            for key, value in (("port", port), ("bind.host", HOST)):
+                words += ["--hiveconf", f"hive.server2.thrift.{key}={value}"]
+        # Of these servers this is the memory of the driver, whatever --driver-memory says.
+        started = self.start(name, words, port, SPARK_DAEMON_MEMORY=DRIVER_MEMORY)
+        return started, str(port) if thrift else f"sc://{HOST}:{port}"
 
 
 def spark_home() -> Path:
