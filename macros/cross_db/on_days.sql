@@ -51,6 +51,17 @@
     and {{ '(' ~ on_days(column, query) ~ ' or ' ~ column ~ ' is null)' if or_none else on_days(column, query) }}
 {%- endmacro %}
 
+{#- The same with from_first_day(). -#}
+{% macro and_from_first_day(column, relation) -%}
+    {{ return(adapter.dispatch('and_from_first_day', 'user_segments')(column, relation)) }}
+{%- endmacro %}
+
+{% macro default__and_from_first_day(column, relation) %}{% endmacro %}
+
+{% macro spark__and_from_first_day(column, relation) -%}
+    and {{ from_first_day(column, relation) }}
+{%- endmacro %}
+
 {#-
   The day of a raw event, of which `column` is the time. On Spark it is the one by which the folders of raw.events are
   made (tools/load_spark.py), in the time zone of the project.

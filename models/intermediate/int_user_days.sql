@@ -3,7 +3,7 @@
 -- sums over these rows, for any as-of date.
 -- Two kinds of rows are built anew: those of changed days and of the days after them, into which a session may go on,
 -- and those of persons who gained or lost a pair of ids (version_key).
--- depends_on: {{ ref('int_days_nearby') }}
+-- depends_on: {{ ref('int_days_nearby') }}, {{ ref('int_identities') }}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -80,8 +80,18 @@ half_hours as (
         on half_hours.pair_key = people.pair_key and half_hours.event_date < people.known_to
     {%- if is_incremental() %}
     where
-        half_hours.event_date in (select days_to_read.event_date from days_to_read)
-        or people.version_key in (select versions_anew.version_key from versions_anew)
+        (
+            half_hours.event_date in (select days_to_read.event_date from days_to_read)
+            or people.version_key in (select versions_anew.version_key from versions_anew)
+        )
+        {#- Where this is asked, rows of changed days are still there: a version of these days alone is new, too. #}
+        {{ and_from_first_day(
+            'half_hours.event_date',
+            '(select event_date from ' ~ ref('int_days_nearby') ~ ' where days_off between -1 and 1 union all '
+            ~ 'select identities.first_seen_on from ' ~ ref('int_identities') ~ ' as identities inner join '
+            ~ ref('int_people') ~ ' as people on identities.pair_key = people.pair_key where '
+            ~ none_of('people.version_key', 'select known.version_key from ' ~ this ~ ' as known') ~ ')',
+        ) }}
     {%- endif %}
 
 ),

@@ -56,7 +56,7 @@ def test_every_macro_of_cross_db_has_a_case():
         "replace_rows", "take_place", "empty_folder", "finish_replacements", "is_there", "record_evaluations",
         "pending_evaluations", "note_pending_evaluations", "finish_recording", "show_raw_folder", "forget_stays",
         "populations_of_erased", "write_kept_rows", "compute_once", "drop_scratch", "once", "longest_funnel",
-        "and_on_stored_days", "stored_day", "stored_day_of", "segments_as_rows",
+        "and_on_stored_days", "and_from_first_day", "stored_day", "stored_day_of", "segments_as_rows",
     }  # fmt: skip
     called = " ".join(query for _, cases in GROUPS.values() for query, _ in cases)
     assert sorted(name for name in names if f"{name}(" not in called) == []

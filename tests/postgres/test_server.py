@@ -21,7 +21,10 @@ def test_what_is_missing_is_one_line(tmp_path):
 def test_nothing_of_it_is_left():
     with throwaway_server() as server:
         folder = server.socket
-        assert list(folder.iterdir())
-    assert not folder.exists()
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert str(folder) not in running
+        assert list(folder.iterdir()) and str(folder) in running()
+    assert not folder.exists() and str(folder) not in running()
+
+
+def running() -> str:
+    """The commands of all processes, in full."""
+    return subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout

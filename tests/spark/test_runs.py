@@ -46,7 +46,9 @@ READERS = (
     "int_half_hours", "int_interest_days", "int_key_events", "int_first_deliveries", "int_identities",
     "int_event_traits", "stg_generic__event_counts",
 )  # fmt: skip
-SCAN = re.compile(r"^\(\d+\) Scan parquet spark_catalog\.raw\.events\b.*?(?=\n\n|\Z)", re.DOTALL | re.MULTILINE)
+# What reads the half hours, a quarter of the events: of a person who gained a device all of that device's are needed.
+READERS_OF_HALF_HOURS = ("int_identities", "int_user_days")
+SCAN = r"^\(\d+\) Scan parquet spark_catalog\.{}\b.*?(?=\n\n|\Z)"
 
 
 @pytest.fixture(scope="module")
@@ -154,23 +156,37 @@ def test_a_last_run_is_equal_and_every_missed_day_was_evaluated(engines, raw, ar
     assert (evaluated, str(first)) == (10, "2024-06-20")
 
 
-@pytest.mark.parametrize("model", READERS)
-def test_a_later_run_reads_the_folders_of_changed_days_alone(engines, model):
-    engine = engines[1]
+def scans_of(engine: Engine, model: str, table: str) -> tuple[str, list[str]]:
+    """The SQL that a model had in the last run, and by which days each of its reads of a table leaves folders out."""
     (node,) = [node for node in engine.nodes() if node["name"] == model]
     folder = Path(engine.env["DBT_TARGET_PATH"], "compiled", "user_segments")
     sql = (folder / node["original_file_path"]).read_text("utf-8")
     # What is there already is not looked for again in the plan: the table itself has changed since.
     ((plan,),) = engine.rows(f"explain formatted {sql}")
-    scans = SCAN.findall(plan)
+    scans = re.findall(SCAN.format(re.escape(table)), plan, re.DOTALL | re.MULTILINE)
     assert scans, plan
-    for scan in scans:
-        filters = re.search(r"PartitionFilters: \[(.*)\]", scan)
-        assert filters and re.search(r"event_day#\d+ (?:IN|INSET|=) ", filters.group(1)), scan
+    filters = [re.search(r"PartitionFilters: \[(.*)\]", scan) for scan in scans]
+    assert all(filters), scans
+    return sql, [found.group(1) for found in filters if found]
+
+
+@pytest.mark.parametrize("model", READERS)
+def test_a_later_run_reads_the_folders_of_changed_days_alone(engines, model):
+    engine = engines[1]
+    sql, filters = scans_of(engine, model, "raw.events")
+    for of_scan in filters:
+        assert re.search(r"event_day#\d+ (?:IN|INSET|=) ", of_scan), of_scan
     ((folders,),) = engine.rows("select count(distinct event_day) from raw.events")
     read = set(re.findall(r"date '(\d{4}-\d\d-\d\d)'", sql))
     # A file of which a day is closed is counted again, with all its days.
     assert len(read) < folders / 4 or model == "stg_generic__event_counts"
+
+
+@pytest.mark.parametrize("model", READERS_OF_HALF_HOURS)
+def test_a_later_run_reads_no_half_hours_from_before_the_first_that_it_needs(engines, model):
+    _, filters = scans_of(engines[1], model, "intermediate.int_half_hours")
+    for of_scan in filters:
+        assert re.search(r"event_date#\d+ >= \d{4}-\d\d-\d\d", of_scan), of_scan
 
 
 def test_nothing_of_a_forgotten_person_is_left(engines, raw):

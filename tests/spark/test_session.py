@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from engines import PROJECT, clean_env, program, run
+from server import throwaway_cluster
 
 SERVER = PROJECT / "tests" / "spark" / "server.py"
 
@@ -69,3 +70,16 @@ def test_what_is_missing_is_one_line(tmp_path, missing, said):
     ended = subprocess.run([sys.executable, str(SERVER)], env=env, capture_output=True, text=True)
     assert ended.returncode == 1 and ended.stdout == ""
     assert len(ended.stderr.splitlines()) == 1 and said in ended.stderr
+
+
+def test_nothing_is_left_of_a_cluster():
+    with throwaway_cluster() as own:
+        assert own.folder.is_dir() and len(running(own.port)) == 3
+    assert not own.folder.exists()
+    assert running(own.port) == []
+
+
+def running(port: int) -> list[str]:
+    """The processes of a cluster that run: its master, and workers that were told where it is."""
+    listed = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if f"--port {port}" in line or f"spark://127.0.0.1:{port}" in line]
