@@ -51,7 +51,7 @@
     and {{ '(' ~ on_days(column, query) ~ ' or ' ~ column ~ ' is null)' if or_none else on_days(column, query) }}
 {%- endmacro %}
 
-{#- The same with from_first_day(). -#}
+{#- from_first_day() as a further condition, where only Spark has anything of it. -#}
 {% macro and_from_first_day(column, relation) -%}
     {{ return(adapter.dispatch('and_from_first_day', 'user_segments')(column, relation)) }}
 {%- endmacro %}

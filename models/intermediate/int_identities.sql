@@ -1,7 +1,7 @@
 -- Who is who: every pair of user_id and anonymous_id that was seen on an event, and since when.
 -- The half hours know the pairs by their hashes; the texts behind the hashes are looked up, for the pairs that are new,
--- in the files that hold the day on which they were first seen. When a pair was first seen changes only where that day
--- is, or comes to be, one of the changed ones or a later one: other days are not looked at.
+-- in the files that hold the day on which they were first seen. No half hour before the first changed day is read: a
+-- pair that was first seen before it stays as it is, and any other has none there.
 -- depends_on: {{ ref('stg_event_days') }}, {{ ref('int_changed_days') }}
 {{ config(
     materialized='incremental',

@@ -12,8 +12,6 @@ from engines import PROJECT, clean_env, program, run
 from server import throwaway_cluster
 
 SERVER = PROJECT / "tests" / "spark" / "server.py"
-
-
 MODELS = ("stg_generic__users", "+int_aliases")
 
 
