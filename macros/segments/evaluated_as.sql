@@ -11,10 +11,13 @@
     end
 {%- endmacro %}
 
-{#- The names of the exclusive sets, as a list for `in`; of those that cover their population, where that is asked. -#}
-{% macro exclusive_set_names(coverage=none) -%}
+{#-
+  The names of the exclusive sets, as a list for `in`; where it is asked, of those that cover their population, and of
+  those of flags alone.
+-#}
+{% macro exclusive_set_names(coverage=none, kind=none) -%}
     {%- set names = [] -%}
-    {%- for set in segment_sets() if set.overlap == 'exclusive' and coverage in (none, set.coverage) -%}
+    {%- for set in segment_sets() if set.overlap == 'exclusive' and coverage in (none, set.coverage) and kind in (none, set.kind) -%}
         {%- do names.append(set.name) -%}
     {%- endfor -%}
     ('{{ names | join("', '") }}')

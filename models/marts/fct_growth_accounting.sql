@@ -33,106 +33,71 @@ days as (
 
 ),
 
--- Everybody, added up by pairs of active days: some thousand rows.
-after_previous as (
-
-    select
-        active_on,
-        previous_active_on,
-        count(*) as users
-    from days
-    group by active_on, previous_active_on
-
-),
-
-before_next as (
-
-    select
-        active_on,
-        next_active_on,
-        count(*) as users
-    from days
-    group by active_on, next_active_on
-
-),
-
 -- A person's first active day of a period tells what it came after, the last one of the one before whether none came.
--- By combination of segments; null stands for everybody.
-states as {{ once() }} (
+people as {{ once() }} (
     {%- for period in ['day', 'week', 'month'] %}
-    {%- for rows, users, combination_key in [
-        ('after_previous', 'sum(came.users)', 'null'),
-        ('days', 'count(*)', 'segment_spells.combination_key'),
-    ] %}
 
     select
-        {{ combination_key }} as combination_key,
+        came.person_key,
         '{{ period }}' as period,
         periods.period_start,
+        periods.evaluated_on,
         case
             when came.previous_active_on is null then 'new'
             when {{ first_day_of_period(period, 'came.previous_active_on') }} = periods.previous_start then 'returning'
             else 'resurrecting'
-        end as state,
-        {{ users }} as users
-    from {{ rows }} as came
+        end as state
+    from days as came
     inner join periods
         on {{ first_day_of_period(period, 'came.active_on') }} = periods.period_start
-    {%- if rows == 'days' %}
-    inner join {{ ref('int_segment_spells') }} as segment_spells
-        on
-            came.person_key = segment_spells.person_key
-            and periods.evaluated_on >= segment_spells.valid_from
-            and periods.evaluated_on < segment_spells.valid_to
-    {%- endif %}
     where
         periods.period = '{{ period }}'
         and (
             came.previous_active_on is null
             or {{ first_day_of_period(period, 'came.previous_active_on') }} < periods.period_start
         )
-    group by {% if rows == 'days' %}segment_spells.combination_key, {% endif %}periods.period_start, state
 
     union all
-    {%- endfor %}
-    {%- for rows, users, combination_key in [
-        ('before_next', 'sum(went.users)', 'null'),
-        ('days', 'count(*)', 'segment_spells.combination_key'),
-    ] %}
 
     select
-        {{ combination_key }} as combination_key,
+        went.person_key,
         '{{ period }}' as period,
         periods.period_start,
-        'dormant' as state,
-        {{ users }} as users
-    from {{ rows }} as went
+        periods.evaluated_on,
+        'dormant' as state
+    from days as went
     inner join periods
         on {{ first_day_of_period(period, 'went.active_on') }} = periods.previous_start
-    {%- if rows == 'days' %}
-    inner join {{ ref('int_segment_spells') }} as segment_spells
-        on
-            went.person_key = segment_spells.person_key
-            and periods.evaluated_on >= segment_spells.valid_from
-            and periods.evaluated_on < segment_spells.valid_to
-    {%- endif %}
     where
         periods.period = '{{ period }}'
         and (
             went.next_active_on is null
             or {{ first_day_of_period(period, 'went.next_active_on') }} > periods.period_start
         )
-    group by {% if rows == 'days' %}segment_spells.combination_key, {% endif %}periods.period_start
     {%- if not loop.last %}
 
     union all
     {%- endif %}
     {%- endfor %}
-    {%- if not loop.last %}
 
-    union all
-    {%- endif %}
-    {%- endfor %}
+),
+
+combinations as (
+
+    select
+        segment_spells.combination_key,
+        people.period,
+        people.period_start,
+        people.state,
+        count(*) as users
+    from people
+    inner join {{ ref('int_segment_spells') }} as segment_spells
+        on
+            people.person_key = segment_spells.person_key
+            and people.evaluated_on >= segment_spells.valid_from
+            and people.evaluated_on < segment_spells.valid_to
+    where people.evaluated_on is not null
+    group by segment_spells.combination_key, people.period, people.period_start, people.state
 
 ),
 
@@ -144,22 +109,22 @@ counted as (
         period,
         period_start,
         state,
-        users
-    from states
-    where combination_key is null
+        count(*) as users
+    from people
+    group by period, period_start, state
 
     union all
 
     select
         spell_segments.segment_key,
-        states.period,
-        states.period_start,
-        states.state,
-        sum(states.users) as users
-    from states
+        combinations.period,
+        combinations.period_start,
+        combinations.state,
+        sum(combinations.users) as users
+    from combinations
     inner join {{ ref('int_spell_segments') }} as spell_segments
-        on states.combination_key = spell_segments.combination_key
-    group by spell_segments.segment_key, states.period, states.period_start, states.state
+        on combinations.combination_key = spell_segments.combination_key
+    group by spell_segments.segment_key, combinations.period, combinations.period_start, combinations.state
 
 ),
 

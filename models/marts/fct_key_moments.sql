@@ -31,7 +31,7 @@ people as (
 evaluated_segments as (
 
     select * from {{ ref('int_evaluated_segments') }}
-    where segment_set in {{ exclusive_set_names() }}
+    where segment_set in {{ exclusive_set_names(kind='flags') }}
 
 ),
 

@@ -62,8 +62,20 @@ cohorts as (
 
 ),
 
--- What each was in on the day of the first start event in the period, where that day was evaluated.
-segments_then as (
+-- Everybody, in no combination of segments, and once for each that the person was in on the day of the first start
+-- event in the period, where that day was evaluated. What follows counts people by combination, and looks at the
+-- segments of each at the end.
+members as (
+
+    select
+        report,
+        person_key,
+        cohort_start,
+        cast(null as date) as evaluated_on,
+        null as combination_key
+    from cohorts
+
+    union all
 
     select
         cohorts.report,
@@ -81,22 +93,16 @@ segments_then as (
 
 ),
 
--- What follows counts people by day and combination of segments (null: not known), and looks at the segments of each at
--- the end.
-members as (
+members_of_combinations as {{ once() }} (
 
     select
-        cohorts.report,
-        cohorts.person_key,
-        cohorts.cohort_start,
-        segments_then.evaluated_on,
-        segments_then.combination_key
-    from cohorts
-    left join segments_then
-        on
-            cohorts.report = segments_then.report
-            and cohorts.person_key = segments_then.person_key
-            and cohorts.cohort_start = segments_then.cohort_start
+        report,
+        cohort_start,
+        evaluated_on,
+        combination_key,
+        count(*) as users
+    from members
+    group by report, cohort_start, evaluated_on, combination_key
 
 ),
 
@@ -105,7 +111,7 @@ combinations as (
     select distinct
         evaluated_on,
         combination_key
-    from segments_then
+    from members_of_combinations
 
 ),
 
@@ -126,19 +132,6 @@ combination_segments as (
 
 ),
 
-members_of_combinations as {{ once() }} (
-
-    select
-        report,
-        cohort_start,
-        evaluated_on,
-        combination_key,
-        count(*) as users
-    from members
-    group by report, cohort_start, evaluated_on, combination_key
-
-),
-
 cohort_sizes as (
 
     select
@@ -146,9 +139,9 @@ cohort_sizes as (
         cohort_start,
         'all' as segment_set,
         'all' as segment,
-        sum(users) as users
+        users
     from members_of_combinations
-    group by report, cohort_start
+    where combination_key is null
 
     union all
 
@@ -226,9 +219,9 @@ returned as (
         'all' as segment_set,
         'all' as segment,
         period_start,
-        sum(users) as users
+        users
     from returned_of_combinations
-    group by report, cohort_start, period_start
+    where combination_key is null
 
     union all
 

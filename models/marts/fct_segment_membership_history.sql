@@ -139,24 +139,6 @@ evaluated_segments as {{ once() }} (
 
 ),
 
-evaluated_stays as {{ once() }} (
-
-    select
-        spans.as_of_date,
-        stays.user_id,
-        stays.segment_set,
-        stays.segment,
-        spans.next_day
-    from stays
-    inner join spans
-        on
-            stays.segment_set = spans.segment_set
-            and stays.evaluated_as = spans.evaluated_as
-            and stays.valid_from <= spans.as_of_date
-            and (stays.valid_to is null or stays.valid_to > spans.as_of_date)
-
-),
-
 -- What a user is in as one number: most users are in what they were in, and need not be looked at segment by segment.
 numbers_of_combinations as (
 
@@ -186,50 +168,93 @@ numbers_now as (
 numbers_before as (
 
     select
-        as_of_date,
-        user_id,
-        {{ sum_of_hashes(hash64_of_all(['segment_set', 'segment'])) }} as all_segments
-    from evaluated_stays
-    group by as_of_date, user_id
+        spans.as_of_date,
+        stays.user_id,
+        -{{ sum_of_hashes(hash64_of_all(['stays.segment_set', 'stays.segment'])) }} as all_segments
+    from stays
+    inner join spans
+        on
+            stays.segment_set = spans.segment_set
+            and stays.evaluated_as = spans.evaluated_as
+            and stays.valid_from <= spans.as_of_date
+            and (stays.valid_to is null or stays.valid_to > spans.as_of_date)
+    group by spans.as_of_date, stays.user_id
+
+),
+
+numbers as (
+
+    select * from numbers_now
+    union all
+    select * from numbers_before
 
 ),
 
 changed_users as {{ materialized() }} (
 
     select
-        coalesce(numbers_now.as_of_date, numbers_before.as_of_date) as as_of_date,
-        coalesce(numbers_now.user_id, numbers_before.user_id) as user_id
-    from numbers_now
-    full outer join numbers_before
-        on numbers_now.as_of_date = numbers_before.as_of_date and numbers_now.user_id = numbers_before.user_id
-    where (numbers_now.all_segments = numbers_before.all_segments) is not true
+        as_of_date,
+        user_id
+    from numbers
+    group by as_of_date, user_id
+    having {{ sum_of_hashes('all_segments') }} <> 0
+
+),
+
+-- In full before what they are in is looked up: a planner that takes them for many looks it up for everybody.
+combinations_of_changed_users as {{ materialized() }} (
+
+    select
+        user_segments.as_of_date,
+        user_segments.user_id,
+        user_segments.combination_key
+    from user_segments
+    inner join changed_users
+        on user_segments.as_of_date = changed_users.as_of_date and user_segments.user_id = changed_users.user_id
+
+),
+
+stays_of_changed_users as {{ materialized() }} (
+
+    select * from stays
+    where user_id in (select changed_users.user_id from changed_users)
 
 ),
 
 now_in as (
 
     select
-        user_segments.as_of_date,
-        user_segments.user_id,
+        users.as_of_date,
+        users.user_id,
         evaluated_segments.segment_set,
         evaluated_segments.segment,
         evaluated_segments.next_day
-    from user_segments
-    inner join changed_users
-        on user_segments.as_of_date = changed_users.as_of_date and user_segments.user_id = changed_users.user_id
+    from combinations_of_changed_users as users
     inner join evaluated_segments
         on
-            user_segments.as_of_date = evaluated_segments.as_of_date
-            and user_segments.combination_key = evaluated_segments.combination_key
+            users.as_of_date = evaluated_segments.as_of_date
+            and users.combination_key = evaluated_segments.combination_key
 
 ),
 
 before_in as (
 
-    select evaluated_stays.*
-    from evaluated_stays
+    select
+        changed_users.as_of_date,
+        stays.user_id,
+        stays.segment_set,
+        stays.segment,
+        spans.next_day
+    from stays_of_changed_users as stays
     inner join changed_users
-        on evaluated_stays.as_of_date = changed_users.as_of_date and evaluated_stays.user_id = changed_users.user_id
+        on stays.user_id = changed_users.user_id
+    inner join spans
+        on
+            changed_users.as_of_date = spans.as_of_date
+            and stays.segment_set = spans.segment_set
+            and stays.evaluated_as = spans.evaluated_as
+            and stays.valid_from <= spans.as_of_date
+            and (stays.valid_to is null or stays.valid_to > spans.as_of_date)
 
 ),
 
@@ -287,7 +312,7 @@ changed_keys as (
 changed_stays as {{ once() }} (
 
     select stays.*
-    from stays
+    from stays_of_changed_users as stays
     inner join changed_keys
         on
             stays.user_id = changed_keys.user_id

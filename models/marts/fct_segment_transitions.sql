@@ -1,37 +1,30 @@
 -- How many users moved from which segment to which other, from the end of the period before to the end of a period.
 with history as (
 
-    select * from {{ ref('fct_segment_membership_history') }}
+    select
+        {{ hash64_of_all(['user_id', 'segment_set']) }} as user_key,
+        segment_set,
+        segment,
+        valid_from,
+        valid_to
+    from {{ ref('fct_segment_membership_history') }}
     where segment_set in {{ exclusive_set_names() }}
 
 ),
 
--- Who moved is somebody with a stay that ended: few of all, and all users that have to be looked at one by one.
-ended as (
-
-    select * from history
-    where valid_to is not null
-
-),
-
--- All stays of theirs in the set, by the period in which each begins and ends.
-stays_of_movers as (
+-- Who moved is somebody with a stay that ended and one that began after the first day: few of all, and all that have to
+-- be looked at one by one. A stay that begins and ends in one period is no user's segment at the end of any.
+gone as (
     {%- for period in ['day', 'week', 'month'] %}
 
     select
         '{{ period }}' as period,
-        user_id,
+        user_key,
         segment_set,
         segment,
-        {{ first_day_of_period(period, 'valid_from') }} as begins_in,
-        {{ first_day_of_period(period, 'valid_to') }} as ends_in
+        {{ first_day_of_period(period, 'valid_to') }} as period_start
     from history
-    where (user_id, segment_set) in (
-        select
-            ended.user_id,
-            ended.segment_set
-        from ended
-    )
+    where {{ first_day_of_period(period, 'valid_to') }} > {{ first_day_of_period(period, 'valid_from') }}
     {%- if not loop.last %}
 
     union all
@@ -40,18 +33,26 @@ stays_of_movers as (
 
 ),
 
--- A stay that begins and ends in one period is no user's segment at the end of any.
-gone as (
-
-    select * from stays_of_movers
-    where ends_in > begins_in
-
-),
-
 came as (
+    {%- for period in ['day', 'week', 'month'] %}
 
-    select * from stays_of_movers
-    where ends_in is null or ends_in > begins_in
+    select
+        '{{ period }}' as period,
+        user_key,
+        segment,
+        {{ first_day_of_period(period, 'valid_from') }} as period_start
+    from history
+    where
+        valid_from > (select min(earliest.valid_from) from history as earliest)
+        and (
+            valid_to is null
+            or {{ first_day_of_period(period, 'valid_to') }} > {{ first_day_of_period(period, 'valid_from') }}
+        )
+    {%- if not loop.last %}
+
+    union all
+    {%- endif %}
+    {%- endfor %}
 
 ),
 
@@ -59,20 +60,19 @@ came as (
 moves as (
 
     select
-        came.period,
-        came.begins_in as period_start,
-        came.segment_set,
+        gone.period,
+        gone.period_start,
+        gone.segment_set,
         gone.segment as from_segment,
         came.segment as to_segment,
         count(*) as users
-    from came
-    inner join gone
+    from gone
+    inner join came
         on
-            came.period = gone.period
-            and came.begins_in = gone.ends_in
-            and came.user_id = gone.user_id
-            and came.segment_set = gone.segment_set
-    group by came.period, came.begins_in, came.segment_set, gone.segment, came.segment
+            gone.period = came.period
+            and gone.period_start = came.period_start
+            and gone.user_key = came.user_key
+    group by gone.period, gone.period_start, gone.segment_set, gone.segment, came.segment
 
 ),
 

@@ -1,5 +1,5 @@
--- From when to when each person was in which segments, all sets together, as the history holds it: one row in place of
--- the stays of each segment, so that what a person did on a day is joined with one row and not with many.
+-- From when to when each person was in which segments, as the history holds it: a row for a group of sets (set_group)
+-- in place of the stays of each segment, so that what a person did on a day is joined with few rows and not with many.
 {{ config(materialized='table') }}
 
 with stays as (
@@ -7,6 +7,7 @@ with stays as (
     select
         -- As int_people makes it.
         {{ hash64('user_id') }} as person_key,
+        {{ set_group('segment_set') }} as set_group,
         {{ hash64_of_all(['segment_set', 'segment']) }} as segment_key,
         valid_from,
         valid_to
@@ -18,22 +19,24 @@ came_and_went as (
 
     select
         person_key,
+        set_group,
         valid_from as turned_on,
         {{ sum_of_hashes('segment_key') }} as segment_keys,
         count(*) as segments
     from stays
-    group by person_key, valid_from
+    group by person_key, set_group, valid_from
 
     union all
 
     select
         person_key,
+        set_group,
         valid_to as turned_on,
         -{{ sum_of_hashes('segment_key') }} as segment_keys,
         -count(*) as segments
     from stays
     where valid_to is not null
-    group by person_key, valid_to
+    group by person_key, set_group, valid_to
 
 ),
 
@@ -41,11 +44,12 @@ turns as (
 
     select
         person_key,
+        set_group,
         turned_on,
         {{ sum_of_hashes('segment_keys') }} as segment_keys,
         sum(segments) as segments
     from came_and_went
-    group by person_key, turned_on
+    group by person_key, set_group, turned_on
 
 ),
 
@@ -53,11 +57,13 @@ spells as (
 
     select
         person_key,
+        set_group,
         turned_on as valid_from,
-        lead(turned_on, 1, {{ end_of_time() }}) over (partition by person_key order by turned_on) as valid_to,
-        {{ sum_of_hashes('segment_keys') }} over (partition by person_key order by turned_on) as segment_keys,
-        sum(segments) over (partition by person_key order by turned_on) as segments
+        lead(turned_on, 1, {{ end_of_time() }}) over of_person_and_group as valid_to,
+        {{ sum_of_hashes('segment_keys') }} over of_person_and_group as segment_keys,
+        sum(segments) over of_person_and_group as segments
     from turns
+    window of_person_and_group as (partition by person_key, set_group order by turned_on)
 
 ),
 
@@ -65,6 +71,7 @@ final as (
 
     select
         person_key,
+        set_group,
         valid_from,
         valid_to,
         -- Equal sums are the same segments, as in int_user_segments.

@@ -22,11 +22,12 @@ examples as (
     select
         spells.combination_key,
         spells.person_key,
+        spells.set_group,
         min(spells.valid_from) as valid_from
     from spells
     inner join people
         on spells.combination_key = people.combination_key and spells.person_key = people.person_key
-    group by spells.combination_key, spells.person_key
+    group by spells.combination_key, spells.person_key, spells.set_group
 
 ),
 
@@ -34,6 +35,7 @@ stays as (
 
     select
         {{ hash64('user_id') }} as person_key,
+        {{ set_group('segment_set') }} as set_group,
         segment_set,
         segment,
         valid_from,
@@ -53,6 +55,7 @@ final as (
     inner join stays
         on
             examples.person_key = stays.person_key
+            and examples.set_group = stays.set_group
             and examples.valid_from >= stays.valid_from
             and examples.valid_from < stays.valid_to
 

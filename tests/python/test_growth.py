@@ -51,8 +51,10 @@ class Growth(Engine):
             "week_start": week_start,
             "stickiness_periods": periods or PERIODS,
             "monthly_activity_threshold": 4,
+            # In one group, or one of them among what the project no longer has.
+            "segment_sets": ["level", "place"] if week_start == "monday" else ["level"],
         }
-        files = ("behaviours/refuse", "end_of_time")
+        files = ("behaviours/refuse", "end_of_time", "segments/set_group")
         text = "".join((PROJECT / "macros" / f"{name}.sql").read_text("utf-8") for name in files)
         self.context["var"] = variables.__getitem__
         macros = JINJA.from_string(text).make_module(self.context)
