@@ -77,7 +77,7 @@ def answer(engine: Engine, text: str, folder: Path, console: Console) -> None:
         dbt.run("run", *selected)
         dbt.close()
         copy_marts(copy, folder)
-    show_summary(console, answering)
+    show_summary(console, answering, is_asked_for=True)
     console.print(f"The marts of {asked}: {folder}/marts.duckdb, and a Parquet file each", soft_wrap=True, markup=False)
 
 

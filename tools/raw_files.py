@@ -306,7 +306,7 @@ def show_what_is_left(
     theirs, moved_on = None, False
     with one_line(events):
         if retention and "events" in changed:
-            moved_on = raw_retention.move_on(conn, everything["events"], day("event_at"), clean, retention)
+            moved_on = raw_retention.move_on(conn, everything["events"], day, clean, retention)
         first_day = raw_retention.first_open_day(conn)
         if look_for_people:
             links = everything["events"]

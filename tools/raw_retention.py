@@ -1,4 +1,5 @@
-"""Keeps raw events for `event_retention_days` days, up to the newest day of events; days before are closed.
+"""Keeps raw events for `event_retention_days` days, up to the newest day of events that is not after today; days before
+are closed.
 
 A closed day is in no raw table and no stored model of single events; what the stored models made of it stays as it was
 built (models/intermediate/int_changed_days.sql leaves it out). `runs.retention` holds the first day that is open. It
@@ -7,6 +8,7 @@ only moves on: a closed day cannot be opened again by other settings, since its 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import duckdb
@@ -33,10 +35,12 @@ def first_open_day(conn: duckdb.DuckDBPyConnection) -> str | None:
     return conn.execute("select cast(max(first_open_day) as varchar) from runs.retention").fetchone()[0]
 
 
-def move_on(conn: duckdb.DuckDBPyConnection, events: str, day: str, clean: str, days: int) -> bool:
-    """Closes the days that are too old beside the newest of `events` (SQL), and gives whether there were any. `day` is
-    SQL for the day of an event, `clean` for whether it is one that is not rejected."""
-    newest = f"select max({day}) from ({events}) where {clean}"
+def move_on(conn: duckdb.DuckDBPyConnection, events: str, day_of: Callable[[str], str], clean: str, days: int) -> bool:
+    """Closes the days that are too old beside the newest of `events` (SQL), and gives whether there were any. `day_of`
+    gives SQL for the day of a time, `clean` is SQL for whether an event is one that is not rejected. What a clock dates
+    after today closes nothing: it would take all that there is."""
+    today = day_of("cast(now() as timestamp)")
+    newest = f"select max({day_of('event_at')}) from ({events}) where {clean} and {day_of('event_at')} <= {today}"
     first = f"(select cast(({newest}) as date) - {days - 1})"
     later = f"coalesce({first} > (select max(first_open_day) from runs.retention), {first} is not null)"
     if not conn.execute(f"select {later}").fetchone()[0]:

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import yaml
@@ -134,7 +134,7 @@ def main() -> int:
 def finish(console: Console, engine: Engine, outcome: Outcome, began: float) -> None:
     """Prints the summary and publishes the marts. Where that cannot be done, the outcome says why."""
     try:
-        show_summary(console, engine)
+        show_summary(console, engine, is_asked_for=bool(engine.env.get("AS_OF")))
         has_forgotten = engine.has_traces()
         for_readers = engine.publish(keep_before=not has_forgotten)
     except (OSError, *engine.errors) as error:
@@ -410,8 +410,9 @@ def end(dbt: subprocess.Popen[str]) -> None:
 # Showing
 
 
-def show_summary(console: Console, engine: Engine) -> None:
-    """Prints the sizes of all segments at the as-of date, and what became of the input."""
+def show_summary(console: Console, engine: Engine, is_asked_for: bool) -> None:
+    """Prints the sizes of all segments at the as-of date, and what became of the input. `is_asked_for`: a person named
+    the date."""
     with engine.connect() as connection:
         as_of_date, members = connection.execute(
             "select as_of_date, members from marts.fct_segment_daily where segment_set = 'all' "
@@ -437,7 +438,7 @@ def show_summary(console: Console, engine: Engine) -> None:
     console.print(segment_table([row for row in sizes if (row[0],) not in attributes]))
     if attributes:
         console.print(value_table([row for row in sizes if (row[0],) in attributes]))
-    clock = clock_words(as_of_date, newest, date.today())
+    clock = clock_words(as_of_date, newest, date.today(), is_asked_for)
     console.print(f"As of {as_of_date}: {members:,} people.{clock}", soft_wrap=True)
     for line in input_lines(health):
         console.print(line, soft_wrap=True, markup=False)
@@ -448,12 +449,20 @@ def show_summary(console: Console, engine: Engine) -> None:
         console.print(f"Newest of what the taxonomy does not list: {names}.", soft_wrap=True, markup=False)
 
 
-def clock_words(as_of_date: date | None, newest: date | None, today: date) -> str:
-    """A warning where the as-of date lies after the newest event, or after today; nothing else."""
+def clock_words(as_of_date: date | None, newest: date | None, today: date, is_asked_for: bool) -> str:
+    """What a person would wonder at: an as-of date after today, or after the newest event; events after today, or of a
+    day that is not over and was not asked for. Nothing else."""
     if as_of_date and as_of_date > today:
         return " That is after today: a clock is wrong, or AS_OF; AS_OF=2024-06-30 asks for a day."
-    if as_of_date and newest and newest < as_of_date:
+    if as_of_date is None or newest is None:
+        return ""
+    if newest < as_of_date:
         return f" The newest event is of {newest}, {(as_of_date - newest).days:,} days before."
+    # A day ahead are clocks of other zones, and those that are a little fast.
+    if newest > today + timedelta(days=1):
+        return f" The newest event is of {newest}, after today: a clock is wrong."
+    if as_of_date < today <= newest and not is_asked_for:
+        return f" {today} is not over; AS_OF={today} asks for it."
     return ""
 
 

@@ -27,7 +27,12 @@ asked as (
     {%- else -%}
     select
         cast(null as date) as first_day,
-        max(event_date) as last_day
+        -- A day is answered for when it is over: before, most of its events are missing, and the history would keep
+        -- what it says of it. A clock that is years ahead makes no day, either. Who begins today begins with today.
+        coalesce(
+            max(case when event_date < {{ local_date(run_started_at_utc()) }} then event_date end),
+            min(event_date)
+        ) as last_day
     from half_hours
     {%- endif %}
 

@@ -56,7 +56,8 @@ event_days as (
         sum(all_events) as events,
         sum(unlisted_events) as unlisted_events,
         sum(unconverted_events) as unconverted_events,
-        max(last_received_at) as last_received_at
+        -- A clock that is wrong must not make old events new ones, nor hide that none come.
+        max(case when last_received_at <= {{ run_started_at_utc() }} then last_received_at end) as received_at
     from half_hours
     group by event_date
 
@@ -68,10 +69,13 @@ clean as (
         coalesce(sum(events), 0) as clean_events,
         coalesce(sum(unlisted_events), 0) as unlisted_events,
         coalesce(sum(unconverted_events), 0) as unconverted_events,
-        {{ seconds_between('max(last_received_at)', run_started_at_utc()) }} / 3600 as hours_since_last_event,
+        {{ seconds_between('max(received_at)', run_started_at_utc()) }} / 3600 as hours_since_last_event,
         min(event_date) as first_day,
         -- The day before the newest. A clock that runs ahead dates an event tomorrow: on that day nothing was received.
-        least(max(event_date), max({{ local_date('last_received_at') }})) - 1 as complete_day
+        least(
+            max(case when event_date <= {{ local_date(run_started_at_utc()) }} then event_date end),
+            max({{ local_date('received_at') }})
+        ) - 1 as complete_day
     from event_days
 
 ),

@@ -50,7 +50,7 @@ def refuse(message: str) -> None:
 class Engine:
     """The models about history in a DuckDB in memory, rendered with sets of the test's own."""
 
-    def __init__(self, week_start: str = "monday") -> None:
+    def __init__(self, week_start: str = "monday", zone: str = "UTC") -> None:
         self.db = duckdb.connect()
         self.db.execute("set threads = 1")
         for schema in ("runs", "intermediate", "segments", "marts"):
@@ -86,13 +86,14 @@ class Engine:
         )
         self.flags: tuple[str, ...] = FLAGS
         self.env: dict[str, object] = {}
+        self.run_started = "2030-01-01"
         self.templates: dict[str, jinja2.Template] = {}
         self.context = {
             "return": lambda value: value,
             "config": lambda **_: "",
             "dbt": {"type_string": lambda: "varchar"},
             "adapter": {"dispatch": lambda name, _: self.context[f"default__{name}"]},
-            "var": {"week_start": week_start, "timezone": "UTC"}.__getitem__,
+            "var": {"week_start": week_start, "timezone": zone}.__getitem__,
             "exceptions": SimpleNamespace(raise_compiler_error=refuse),
             "env_var": lambda name, default="": self.env.get(name, default),
             "ref": self.relation,
@@ -101,7 +102,7 @@ class Engine:
             "is_incremental": self.has_history,
             "range_to_evaluate": lambda: self.env.get("range"),
             "requested_as_of_date": lambda: None,
-            "run_started_at_utc": lambda: "timestamp '2024-01-01'",
+            "run_started_at_utc": lambda: f"timestamp '{self.run_started}'",
             "segment_sets": self.sets,
         }
         macros = JINJA.from_string(cross_db + text).make_module(self.context)
@@ -650,6 +651,27 @@ def test_a_long_pause_is_caught_up_in_steps(clean_env, dbt, tmp_path):
     ran = dbt("run", env={"WAREHOUSE": own})
     assert [row[0].day for row in ran.rows(days)] == [22, 23, 24, 25, 26, 27, 28, 29]
     assert ran.rows("select distinct as_of_date from intermediate.int_user_metrics") == [(date(2024, 6, 29),)]
+
+
+@pytest.mark.parametrize(
+    "zone, run_started, expected",
+    [
+        ("UTC", "2024-06-03 00:00:00", "2024-06-02"),
+        ("UTC", "2024-06-02 23:59:59", "2024-06-01"),
+        ("America/New_York", "2024-06-03 03:59:59", "2024-06-01"),
+        ("America/New_York", "2024-06-03 04:00:00", "2024-06-02"),
+        ("UTC", "2030-01-01 00:00:00", "2024-06-03"),
+        # Nothing is over: who begins today begins with today.
+        ("UTC", "2024-06-01 23:59:59", "2024-06-01"),
+    ],
+)
+def test_the_as_of_date_is_the_newest_day_that_is_over(zone, run_started, expected):
+    engine = Engine(zone=zone)
+    engine.run_started = run_started
+    days = [[date(2024, 6, day)] for day in (1, 2, 3)] + [[date(2099, 1, 1)]]
+    engine.db.executemany("insert into intermediate.int_half_hours values (?)", days)
+    found = engine.db.execute(engine.model("intermediate", "int_as_of_dates")).fetchall()
+    assert found == [(date.fromisoformat(expected),)]
 
 
 def test_days_go_in_steps_that_have_no_gap(monkeypatch):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import duckdb
 import pytest
 import yaml
 from conftest import PROJECT, Run, run_program
+from raw_folder import put_rows
 
 LIFECYCLE = {"new", "current", "reactivated", "resurrected", "at_risk_weekly", "at_risk_monthly", "dormant"}
 
@@ -93,6 +95,32 @@ def test_no_events_in_the_window_is_a_result(first, make_run, tmp_path):
     assert {name: members for name, members in lifecycle(ran.output).items() if members} == {
         "dormant": sum(lifecycle(first.output).values())
     }
+
+
+def test_the_day_that_is_not_over_is_not_answered_for(make_run, tmp_path):
+    # Three runs take less than these minutes: midnight is waited for.
+    while (datetime.now(timezone.utc) + timedelta(minutes=5)).date() > datetime.now(timezone.utc).date():
+        time.sleep(10)
+    today = datetime.now(timezone.utc).date()
+    # The last of them by a clock that is wrong, in what it sends and where it is received.
+    days = [today - timedelta(days=2), today - timedelta(days=1), today, date(2099, 1, 1)]
+    events = [
+        {"event_id": str(day), "event_name": "page_viewed", "event_at": f"{day} 00:00:00", "user_id": f"user of {day}",
+         "received_at": f"{day} 00:00:01"}
+        for day in days
+    ]  # fmt: skip
+    own = {"RAW_DATA": tmp_path / "raw", "WAREHOUSE": tmp_path / "warehouse.duckdb"}
+    put_rows(tmp_path / "raw" / "events.csv", events[:3])
+    ran = make_run(tmp_path, **own)
+    assert f"As of {days[1]}: 2 people. {today} is not over; AS_OF={today} asks for it." in ran.output, ran.output
+    put_rows(tmp_path / "raw" / "events.csv", events)
+    ran = make_run(tmp_path, **own)
+    assert f"As of {days[1]}: 2 people. The newest event is of 2099-01-01, after today: a clock is wrong." in ran.output
+    ran = make_run(tmp_path, **own, AS_OF=today)
+    assert f"As of {today}: 3 people." in ran.output and ran.code == 0, ran.output
+    evaluated = "select distinct as_of_date from runs.evaluations order by 1"
+    with duckdb.connect(str(own["WAREHOUSE"]), read_only=True) as connection:
+        assert connection.execute(evaluated).fetchall() == [(days[1],), (today,)]
 
 
 def test_a_persons_own_files_however_dirty(make_run, tmp_path):
