@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import duckdb
-from history import Dbt, Refused, day, range_of_days, what_is_known
+from history import Dbt, Refused, day, range_of_days, refuse_half_built, what_is_known
 from one_run import Busy
 from publish import copy_marts
 from rich.console import Console
@@ -60,6 +60,7 @@ def answer(engine: Engine, text: str, folder: Path, console: Console) -> None:
     """Prints the summary of the day and writes its marts. Raises Refused."""
     asked = day("DATE", text)
     known = what_is_known(engine)
+    refuse_half_built(engine)
     if asked < known.first_event:
         raise Refused(f"DATE: {asked} is before the first event ({known.first_event}); ask for that day or a later one")
     newest = max(known.latest, known.last_evaluated)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from history import Dbt, Refused, day, range_of_days, what_is_known
+from history import Dbt, Refused, day, range_of_days, refuse_half_built, what_is_known
 from one_run import Busy
 from rich.console import Console
 from run import environment, progress_bar
@@ -79,6 +79,7 @@ def backfill(engine: Engine, asked: argparse.Namespace, console: Console) -> Non
     if first > last:
         raise Refused(f"FROM: {first} is after TO ({last}); exchange them")
     known = what_is_known(engine)
+    refuse_half_built(engine)
     if first < known.first_event:
         raise Refused(f"FROM: {first} is before the first event ({known.first_event}); ask for that day or a later one")
     if last > known.last_evaluated:

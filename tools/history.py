@@ -17,6 +17,15 @@ PROJECT = Path(__file__).resolve().parent.parent
 MOST_METRICS_ROWS = 2_000_000
 MOST_HALF_HOURS = 5_000_000
 
+# Days that a run was to build and that are not written down as built: macros/runs/built_days.sql.
+NOT_BUILT = """
+    select count(*)
+    from intermediate.int_changed_days as changed
+    left join runs.built_days as built
+        on changed.cause = built.cause and changed.event_date = built.event_date
+    where coalesce(changed.version, '') <> coalesce(built.version, '')
+"""
+
 
 class Refused(Exception):
     """What was asked for cannot be done; the message is one line for the person."""
@@ -69,6 +78,18 @@ def what_is_known(engine: Engine) -> Known:
         half_hours = engine.row_estimate(connection, "intermediate", "int_half_hours")
     days_a_step = max(1, min(MOST_METRICS_ROWS // max(1, people), MOST_HALF_HOURS // max(1, half_hours)))
     return Known(latest, first_event, last_evaluated, set(evaluated), days_a_step)
+
+
+def refuse_half_built(engine: Engine) -> None:
+    """Raises Refused where the last run died before all that is stored was built: a past day would be made of events
+    that one model knows and another does not, and its history would stay so."""
+    with engine.connect() as connection:
+        try:
+            (days,) = connection.execute(NOT_BUILT).fetchone()
+        except engine.not_there:
+            return
+    if days:
+        raise Refused(f"{engine.setting}: the last run of {engine.place} did not come to its end; make run ends it")
 
 
 @contextmanager

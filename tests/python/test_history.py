@@ -17,6 +17,7 @@ import pytest
 from conftest import PROJECT, Run, run_program
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raw_folder import put_rows
 
 HISTORY = "marts.fct_segment_membership_history"
 TABLES = {
@@ -630,6 +631,32 @@ def test_a_day_of_the_past_is_answered_beside_the_warehouse(clean_env, dbt, back
 def test_what_cannot_be_done_is_one_line(backfill, built_sample, first, last, only, said):
     ran = backfill(built_sample, "backfill", first, last, only)
     assert ran.code == 1 and ran.output.startswith(said) and ran.output.count("\n") == 1, ran.output
+
+
+def test_no_past_day_is_made_of_what_a_killed_run_left(clean_env, dbt, backfill, tmp_path):
+    raw = tmp_path / "raw"
+    days = [date(2024, 6, day) for day in range(1, 11)]
+    rows = [{"event_id": str(day), "event_name": "page_viewed", "event_at": f"{day} 10:00:00", "user_id": "ann"}
+            for day in days]  # fmt: skip
+    put_rows(raw / "events" / "1.csv", rows[:8])
+    own = {"WAREHOUSE": str(tmp_path / "warehouse.duckdb"), "RAW_DATA": str(raw)}
+    assert dbt("run", env=own).code == 0
+    put_rows(raw / "events" / "2.csv", rows[8:])
+    # As far as a run came that was killed: half hours know of the new days, what is made of them does not.
+    assert dbt("run", "--select", "+int_half_hours", env=own).code == 0
+    before = tables(Path(own["WAREHOUSE"]))
+    as_of = [sys.executable, str(PROJECT / "tools" / "as_of.py"), "--date", "2024-06-05"]
+    for ran in (
+        backfill(own["WAREHOUSE"], "backfill", "2024-06-05", "2024-06-06", RAW_DATA=raw),
+        backfill(own["WAREHOUSE"], "restate", "2024-06-08", "2024-06-08", RAW_DATA=raw),
+        run_program(as_of, clean_env | own | {"DBT_TARGET_PATH": str(tmp_path / "target")}),
+    ):
+        said = f"WAREHOUSE: the last run of {own['WAREHOUSE']} did not come to its end; make run ends it\n"
+        assert (ran.code, ran.output) == (1, said)
+    assert tables(Path(own["WAREHOUSE"])) == before
+    assert dbt("run", env=own).code == 0
+    ran = backfill(own["WAREHOUSE"], "backfill", "2024-06-05", "2024-06-06", RAW_DATA=raw)
+    assert ran.code == 0, ran.output
 
 
 def test_without_a_history_there_is_nothing_to_fill(backfill, tmp_path):
