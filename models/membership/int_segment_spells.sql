@@ -59,11 +59,16 @@ spells as (
         person_key,
         set_group,
         turned_on as valid_from,
-        lead(turned_on, 1, {{ end_of_time() }}) over of_person_and_group as valid_to,
-        {{ sum_of_hashes('segment_keys') }} over of_person_and_group as segment_keys,
-        sum(segments) over of_person_and_group as segments
+        lead(turned_on, 1, {{ end_of_time() }}) over (
+            partition by person_key, set_group order by turned_on
+        ) as valid_to,
+        {{ sum_of_hashes('segment_keys') }} over (
+            partition by person_key, set_group order by turned_on
+        ) as segment_keys,
+        sum(segments) over (
+            partition by person_key, set_group order by turned_on
+        ) as segments
     from turns
-    window of_person_and_group as (partition by person_key, set_group order by turned_on)
 
 ),
 
