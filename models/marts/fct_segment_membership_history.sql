@@ -165,6 +165,7 @@ numbers_now as (
 
 ),
 
+-- Against it: of a user who is in what they were in nothing is left.
 numbers_before as (
 
     select

@@ -350,6 +350,7 @@ def test_the_daily_report_has_every_program_and_a_verdict_for_each_target(ran_da
         ("full build", ""),
         ("daily run, 30 days", ""),
         ("daily run, 364 days", "full build"),
+        ("daily run, 91 evaluated", "full build"),
         ("one day's segments", ""),
         ("backfill, a day of 90", "one day's segments"),
         ("textbook, full build", "full build"),
