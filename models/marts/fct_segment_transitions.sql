@@ -12,56 +12,29 @@ with history as (
 
 ),
 
--- Who moved is somebody with a stay that ended and one that began after the first day: few of all, and all that have to
--- be looked at one by one. A stay that begins and ends in one period is no user's segment at the end of any.
 gone as (
-    {%- for period in ['day', 'week', 'month'] %}
 
-    select
-        '{{ period }}' as period,
-        user_key,
-        segment_set,
-        segment,
-        {{ first_day_of_period(period, 'valid_to') }} as period_start
-    from history
-    where {{ first_day_of_period(period, 'valid_to') }} > {{ first_day_of_period(period, 'valid_from') }}
-    {%- if not loop.last %}
-
-    union all
-    {%- endif %}
-    {%- endfor %}
+    select * from history
+    where valid_to is not null
 
 ),
 
+-- Nobody came from a segment on the first day of all, when most stays began.
 came as (
+
+    select * from history
+    where valid_from > (select min(earliest.valid_from) from history as earliest)
+
+),
+
+-- In an exclusive set a user has one stay at most that goes in a period, and one that comes. One that begins and ends
+-- in the same period is nobody's segment at the end of any.
+moves as (
     {%- for period in ['day', 'week', 'month'] %}
 
     select
         '{{ period }}' as period,
-        user_key,
-        segment,
-        {{ first_day_of_period(period, 'valid_from') }} as period_start
-    from history
-    where
-        valid_from > (select min(earliest.valid_from) from history as earliest)
-        and (
-            valid_to is null
-            or {{ first_day_of_period(period, 'valid_to') }} > {{ first_day_of_period(period, 'valid_from') }}
-        )
-    {%- if not loop.last %}
-
-    union all
-    {%- endif %}
-    {%- endfor %}
-
-),
-
--- In an exclusive set a user has one stay at most that goes in a period, and one that comes.
-moves as (
-
-    select
-        gone.period,
-        gone.period_start,
+        {{ first_day_of_period(period, 'came.valid_from') }} as period_start,
         gone.segment_set,
         gone.segment as from_segment,
         came.segment as to_segment,
@@ -69,10 +42,22 @@ moves as (
     from gone
     inner join came
         on
-            gone.period = came.period
-            and gone.period_start = came.period_start
-            and gone.user_key = came.user_key
-    group by gone.period, gone.period_start, gone.segment_set, gone.segment, came.segment
+            gone.user_key = came.user_key
+            and {{ first_day_of_period(period, 'gone.valid_to') }}
+            = {{ first_day_of_period(period, 'came.valid_from') }}
+    where
+        {{ first_day_of_period(period, 'gone.valid_from') }} < {{ first_day_of_period(period, 'gone.valid_to') }}
+        and (
+            came.valid_to is null
+            or {{ first_day_of_period(period, 'came.valid_from') }} < {{ first_day_of_period(period, 'came.valid_to') }}
+        )
+    group by
+        {{ first_day_of_period(period, 'came.valid_from') }}, gone.segment_set, gone.segment, came.segment
+    {%- if not loop.last %}
+
+    union all
+    {%- endif %}
+    {%- endfor %}
 
 ),
 
