@@ -198,6 +198,7 @@ def main() -> int:
     parser.add_argument("--peers", action="store_true", help="pandas and polars as well (requirements-bench.txt)")
     parser.add_argument("--memory", action="store_true", help=f"dbt alone, with memory_limit {MEMORY_LIMIT}")
     parser.add_argument("--daily", action="store_true", help="a daily run beside a full build, and a backfill")
+    parser.add_argument("--backfill-days", type=int, metavar="N", help="how many (default: 90, at most 362)")
     parser.add_argument("--against", metavar="REVISION", help="the full build here beside that of another revision")
     parser.add_argument("--exclude", default="", metavar="MODELS", help="models that --against leaves out here")
     parser.add_argument("--sets", action="store_true", help="what is made of the metrics, with all sets and with half")
@@ -218,7 +219,9 @@ def main() -> int:
             return memory(arguments.events or 50_000_000, folder)
         events = arguments.events or 10_000_000
         if arguments.daily:
-            return bench_daily.daily(events, arguments.runs or 3, folder)
+            return bench_daily.daily(
+                events, arguments.runs or 3, folder, arguments.backfill_days or bench_daily.BACKFILL_DAYS
+            )
         if arguments.against:
             return bench_against.against(arguments.against, events, arguments.runs or 2, folder, arguments.exclude)
         if arguments.sets:

@@ -1,7 +1,7 @@
 """Measure a daily run: what one day of new events costs beside a full build of the same data, beside the same day on a
 short history, and beside the usual incremental layers (bench/textbook); and what a day of a backfill costs.
 
-    python tools/bench.py --daily [--events 10000000] [--runs 3]
+    python tools/bench.py --daily [--events 10000000] [--runs 3] [--backfill-days 90]
 
 The events are put into a file for each day of receipt. The last one is kept back, the others are built, and what is
 measured starts from a copy of that warehouse into whose folder the last file has come. What the same command costs on
@@ -138,7 +138,7 @@ class Inbox:
         return Program("textbook", command, result, {}, starts_from)
 
 
-def daily(events: int, runs: int, folder: Path) -> int:
+def daily(events: int, runs: int, folder: Path, backfill_days: int = BACKFILL_DAYS) -> int:
     """Measures and prints all of it; gives the exit code. Raises Failed."""
     split = split_of(events, folder)
     days = sorted(file for file in split.glob("*.parquet") if file.stem <= NEW_DAY.isoformat())
@@ -146,15 +146,15 @@ def daily(events: int, runs: int, folder: Path) -> int:
     few = [one_event(split, day, folder / "daily" / "few") for day in (BACKFILL_TO, DAY_BEFORE, NEW_DAY)]
 
     start = costs_of(inbox, "three events", few, runs, 1)
-    year = costs_of(inbox, WHOLE, days, runs, BACKFILL_DAYS)
+    year = costs_of(inbox, WHOLE, days, runs, backfill_days)
     short = costs_of(inbox, f"{SHORT_HISTORY_DAYS} days", days[-SHORT_HISTORY_DAYS - 1 :], runs, 0)
     with step("comparing the results"):
         found = compare(inbox.kept)
 
     show_models(inbox.kept, "Where the daily run spends it")
-    full, one_day, past_day = "full build", "one day's segments", f"backfill, a day of {BACKFILL_DAYS}"
+    full, one_day, past_day = "full build", "one day's segments", f"backfill, a day of {backfill_days}"
     year_run, short_run = f"daily run, {len(days) - 1} days", f"daily run, {SHORT_HISTORY_DAYS} days"
-    filled_run = f"daily run, {BACKFILL_DAYS + 1} evaluated"
+    filled_run = f"daily run, {backfill_days + 1} evaluated"
     textbook_full, textbook_daily = "textbook, full build", "textbook, daily run"
     rows = {
         full: Net.of(start["full build"], year["full build"]),
@@ -162,7 +162,7 @@ def daily(events: int, runs: int, folder: Path) -> int:
         year_run: Net.of(start["daily run"], year["daily run"]),
         filled_run: Net.of(start["after a backfill"], year["after a backfill"]),
         one_day: Net.of(start["segments"], year["segments"]),
-        past_day: Net.of(start["backfill"], year["backfill"], BACKFILL_DAYS),
+        past_day: Net.of(start["backfill"], year["backfill"], backfill_days),
         textbook_full: Net.of(start["textbook, full build"], year["textbook, full build"]),
         textbook_daily: Net.of(start["textbook, daily run"], year["textbook, daily run"]),
     }

@@ -106,7 +106,7 @@ def dbt(
     **env: str,
 ) -> Program:
     """`dbt run` on `data`, of everything where no arguments say otherwise. dbt parses the project once for a `folder`
-    and a `warehouse`, and again where one of them is another. `as_of` is empty for the newest day of events. `project`
+    and a `warehouse`, and again where one of them is another. `as_of` is empty for the newest day that is over. `project`
     is another checkout, which is called `name`."""
     paths = {
         "RAW_DATA": str(data), "TAXONOMY": str(TAXONOMY), "WAREHOUSE": str(warehouse),

@@ -25,7 +25,6 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
@@ -35,7 +34,7 @@ from diff_compare import Comparison
 from diff_markdown import Change, Version, nothing_to_compare, report
 from raw_tables import DEFINITIONS, PROGRAMS, BadInput, Definition, asked_definitions, find_inputs
 from rich.console import Console
-from run import Outcome, cause, end, environment, events_of, note, progress_bar, started
+from run import Outcome, cause, end, environment, events_of, note, progress_bar, started, today
 from targets import ENGINES, DuckDb, unknown
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -188,10 +187,10 @@ def build_base(base: Side, commit: str, console: Console) -> None:
     own = [[known.own] for known in DEFINITIONS]
     found = find_inputs(raw_data, asked["event_taxonomy"], asked)
     inputs = [item.fingerprint() for item in found if item.files not in own]
-    # The day counts too: an event that lies in the future today may not tomorrow.
-    today = datetime.now(timezone.utc).date().isoformat()
+    # The day counts too, where days are counted: an event that lies in the future today may not tomorrow, and tomorrow
+    # another day is over.
     tools = [version(name) for name in ("dbt-core", "dbt-duckdb", "duckdb")]
-    listed = "\n".join([commit, os.environ.get("AS_OF", ""), today, *tools, *inputs])
+    listed = "\n".join([commit, os.environ.get("AS_OF", ""), today().isoformat(), *tools, *inputs])
     made_of = hashlib.sha256(listed.encode()).hexdigest()
     if stamp.is_file() and stamp.read_text() == made_of and base.warehouse.is_file():
         console.print(f"{base.name}: built before", markup=False)

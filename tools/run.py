@@ -18,7 +18,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import yaml
 from failing_rows import keep_failing_rows
 from history import Refused, what_is_known
@@ -174,7 +176,7 @@ def is_long_pause(engine: Engine) -> bool:
     as_of = engine.env.get("AS_OF")
     try:
         known = what_is_known(engine)
-        newest = date.fromisoformat(as_of) if as_of else date.today()
+        newest = date.fromisoformat(as_of) if as_of else today()
         if (newest - known.last_evaluated).days <= known.days_a_step:
             return False
         # Events of long ago are no pause: there are new days where there are new files.
@@ -438,7 +440,8 @@ def show_summary(console: Console, engine: Engine, is_asked_for: bool) -> None:
     console.print(segment_table([row for row in sizes if (row[0],) not in attributes]))
     if attributes:
         console.print(value_table([row for row in sizes if (row[0],) in attributes]))
-    clock = clock_words(as_of_date, newest, date.today(), is_asked_for)
+    is_asked_for = is_asked_for or bool(project_variables().get("as_of_date"))
+    clock = clock_words(as_of_date, newest, today(), is_asked_for)
     console.print(f"As of {as_of_date}: {members:,} people.{clock}", soft_wrap=True)
     for line in input_lines(health):
         console.print(line, soft_wrap=True, markup=False)
@@ -447,6 +450,17 @@ def show_summary(console: Console, engine: Engine, is_asked_for: bool) -> None:
     if unlisted:
         names = ", ".join(f"{name} ({count:,})" for name, count in unlisted)
         console.print(f"Newest of what the taxonomy does not list: {names}.", soft_wrap=True, markup=False)
+
+
+def project_variables() -> dict[str, Any]:
+    """The variables of dbt_project.yml."""
+    return yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+
+
+def today() -> date:
+    """The day that it is now in the reporting time zone."""
+    # DuckDB brings the time zones; a machine need not have them.
+    return duckdb.execute("select cast(timezone(?, now()) as date)", [project_variables()["timezone"]]).fetchone()[0]
 
 
 def clock_words(as_of_date: date | None, newest: date | None, today: date, is_asked_for: bool) -> str:
@@ -462,7 +476,7 @@ def clock_words(as_of_date: date | None, newest: date | None, today: date, is_as
     if newest > today + timedelta(days=1):
         return f" The newest event is of {newest}, after today: a clock is wrong."
     if as_of_date < today <= newest and not is_asked_for:
-        return f" {today} is not over; AS_OF={today} asks for it."
+        return f" {today} is not over, and not counted yet."
     return ""
 
 
@@ -491,7 +505,7 @@ def value_table(sizes: list[tuple[str, str, int, float]]) -> Table:
 
 def in_order(sizes: list[tuple[str, str, int, float]]) -> dict[str, list[tuple[str, str, int, float]]]:
     """The sizes by segment set, in the order in which dbt_project.yml lists the sets."""
-    order = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]["segment_sets"]
+    order = project_variables()["segment_sets"]
     by_set: dict[str, list[tuple[str, str, int, float]]] = {name: [] for name in order}
     for row in sizes:
         by_set.setdefault(row[0], []).append(row)

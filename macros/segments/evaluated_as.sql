@@ -2,13 +2,19 @@
   What a segment counts as in runs.evaluations: a flag is evaluated by itself, a value of an attribute set (of which the
   project knows no names) with its set, as `all`.
 -#}
-{% macro evaluated_as() -%}
+{% macro evaluated_as(relation=none) -%}
+    {%- set prefix = relation ~ '.' if relation else '' -%}
+    {%- set attribute_sets = segment_sets() | selectattr('kind', 'equalto', 'attribute') | list -%}
+    {%- if attribute_sets -%}
     case
-        {%- for set in segment_sets() if set.kind == 'attribute' %}
-        when segment_set = '{{ set.name }}' then 'all'
+        {%- for set in attribute_sets %}
+        when {{ prefix }}segment_set = '{{ set.name }}' then 'all'
         {%- endfor %}
-        else segment
+        else {{ prefix }}segment
     end
+    {%- else -%}
+    {{ prefix }}segment
+    {%- endif -%}
 {%- endmacro %}
 
 {#-

@@ -1,6 +1,7 @@
 -- The days that this run answers for. A table: what the run itself records as evaluated must not change them under the
 -- models that ask later, nor under a test that runs tomorrow.
 {{ config(materialized='table') }}
+{%- set today = local_date(run_started_at_utc()) %}
 
 with half_hours as (
 
@@ -27,12 +28,17 @@ asked as (
     {%- else -%}
     select
         cast(null as date) as first_day,
-        -- A day is answered for when it is over: before, most of its events are missing, and the history would keep
-        -- what it says of it. A clock that is years ahead makes no day, either. Who begins today begins with today.
-        coalesce(
-            max(case when event_date < {{ local_date(run_started_at_utc()) }} then event_date end),
-            min(event_date)
-        ) as last_day
+        case
+            -- Who begins today begins with today.
+            when min(event_date) >= {{ today }} then min(event_date)
+            -- A day is answered for when it is over: before, most of its events are missing, and the history would
+            -- keep what it says of it. A clock that is years ahead makes no day, either.
+            when min(event_date) < {{ today }}
+                then least(
+                    max(case when event_date <= {{ today }} then event_date end),
+                    {{ days_after(today, -1) }}
+                )
+        end as last_day
     from half_hours
     {%- endif %}
 

@@ -33,7 +33,8 @@ active_days as (
 
 ),
 
--- The part of it in which the person was in the same segments; of days around those that were evaluated alone.
+-- The parts of it in which the person was in the same segments of a group of sets; of days around those that were
+-- evaluated alone.
 parts as (
 
     select

@@ -34,14 +34,29 @@ segments as (
 
 ),
 
-stays as (
+evaluations as (
+
+    select * from {{ source('runs', 'evaluations') }}
+    where segment_set <> 'all'
+
+),
+
+-- Attribute sets that the project no longer has: what they were, only the evaluations say.
+removed_attribute_sets as (
+
+    select distinct segment_set as removed_set
+    from evaluations
+    where segment = 'all' and {{ set_group('segment_set') }} = 0
+
+),
+
+history as (
 
     {% if is_incremental() -%}
     select
         user_id,
         segment_set,
         segment,
-        {{ evaluated_as() }} as evaluated_as,
         valid_from,
         valid_to
     from {{ this }}
@@ -50,7 +65,6 @@ stays as (
         user_segments.user_id,
         segments.segment_set,
         segments.segment,
-        segments.evaluated_as,
         segments.as_of_date as valid_from,
         segments.as_of_date as valid_to
     from user_segments
@@ -60,10 +74,21 @@ stays as (
 
 ),
 
-evaluations as (
+stays as (
 
-    select * from {{ source('runs', 'evaluations') }}
-    where segment_set <> 'all'
+    select
+        history.user_id,
+        history.segment_set,
+        history.segment,
+        case
+            when removed_attribute_sets.removed_set is not null then 'all'
+            else {{ evaluated_as('history') }}
+        end as evaluated_as,
+        history.valid_from,
+        history.valid_to
+    from history
+    left join removed_attribute_sets
+        on history.segment_set = removed_attribute_sets.removed_set
 
 ),
 

@@ -83,9 +83,10 @@ class Engine:
         segments = PROJECT / "macros" / "segments"
         text = "".join(
             (segments / f"{name}.sql").read_text("utf-8")
-            for name in ("evaluated_as", "of_purpose", "replace_stays", "segment_columns")
+            for name in ("evaluated_as", "of_purpose", "replace_stays", "segment_columns", "set_group")
         )
         self.flags: tuple[str, ...] = FLAGS
+        self.sets_there = ["level", "place"]
         self.env: dict[str, object] = {}
         self.run_started = "2030-01-01"
         self.templates: dict[str, jinja2.Template] = {}
@@ -94,7 +95,7 @@ class Engine:
             "config": lambda **_: "",
             "dbt": {"type_string": lambda: "varchar"},
             "adapter": {"dispatch": lambda name, _: self.context[f"default__{name}"]},
-            "var": {"week_start": week_start, "timezone": zone}.__getitem__,
+            "var": {"week_start": week_start, "timezone": zone, "segment_sets": self.sets_there}.__getitem__,
             "exceptions": SimpleNamespace(raise_compiler_error=refuse),
             "env_var": lambda name, default="": self.env.get(name, default),
             "ref": self.relation,
@@ -128,7 +129,8 @@ class Engine:
         """The sets, with the flags that are defined at present."""
         flags = [{"name": flag} for flag in self.flags]
         level = {"name": "level", "kind": "flags", "overlap": "exclusive", "segments": flags}
-        return [level, {"name": "place", "kind": "attribute", "overlap": "exclusive", "segments": [{"name": None}]}]
+        place = {"name": "place", "kind": "attribute", "overlap": "exclusive", "segments": [{"name": None}]}
+        return [one for one in (level, place) if one["name"] in self.sets_there]
 
     def has_history(self) -> bool:
         """Whether the first run was."""
@@ -158,7 +160,7 @@ class Engine:
             for day in days
             for (name, segment), users in world[day].items()
             for user in users
-            if name != "level" or segment in self.flags
+            if name in self.sets_there and (name != "level" or segment in self.flags)
         ]
         # Each user is a combination of their own.
         keys = {(day, user): key for key, (day, user) in enumerate(sorted({(row[0], row[1]) for row in rows}))}
@@ -680,25 +682,46 @@ def test_a_long_pause_is_caught_up_in_steps(clean_env, dbt, tmp_path):
     assert ran.rows("select distinct as_of_date from intermediate.int_user_metrics") == [(date(2024, 6, 29),)]
 
 
+@pytest.mark.parametrize("removed, kept", [("level", ("place", "x")), ("place", ("level", "low"))])
+def test_a_set_that_the_project_no_longer_has_ends(removed, kept):
+    engine = Engine()
+    members = {("level", "low"): {"ann"}, ("place", "x"): {"ann"}}
+    days = [DAY_ONE + timedelta(days=number) for number in range(3)]
+    world = dict.fromkeys(days, members)
+    engine.run(world, days[0])
+    engine.sets_there.remove(removed)
+    engine.run(world, days[1])
+    gone = (removed, {"level": "low", "place": "x"}[removed])
+    expected = sorted([("ann", *kept, days[0], None), ("ann", *gone, days[0], days[1])], key=str)
+    assert engine.stays() == expected
+    # It comes back, and is another stay.
+    engine.sets_there.append(removed)
+    engine.run(world, days[2])
+    assert engine.stays() == sorted([*expected, ("ann", *gone, days[2], None)], key=str)
+
+
 @pytest.mark.parametrize(
-    "zone, run_started, expected",
+    "days, zone, run_started, expected",
     [
-        ("UTC", "2024-06-03 00:00:00", "2024-06-02"),
-        ("UTC", "2024-06-02 23:59:59", "2024-06-01"),
-        ("America/New_York", "2024-06-03 03:59:59", "2024-06-01"),
-        ("America/New_York", "2024-06-03 04:00:00", "2024-06-02"),
-        ("UTC", "2030-01-01 00:00:00", "2024-06-03"),
+        ("2024-06-01 2024-06-02 2024-06-03", "UTC", "2024-06-03 00:00:00", "2024-06-02"),
+        ("2024-06-01 2024-06-02 2024-06-03", "UTC", "2024-06-02 23:59:59", "2024-06-01"),
+        ("2024-06-01 2024-06-02 2024-06-03", "America/New_York", "2024-06-03 03:59:59", "2024-06-01"),
+        ("2024-06-01 2024-06-02 2024-06-03", "America/New_York", "2024-06-03 04:00:00", "2024-06-02"),
+        ("2024-06-01 2024-06-02 2024-06-03", "UTC", "2030-01-01 00:00:00", "2024-06-03"),
         # Nothing is over: who begins today begins with today.
-        ("UTC", "2024-06-01 23:59:59", "2024-06-01"),
+        ("2024-06-01 2024-06-02", "UTC", "2024-06-01 23:59:59", "2024-06-01"),
+        # Nor is what a clock dates decades back the newest day: all days since would have been missed the next day.
+        ("1970-01-01 2024-06-03", "UTC", "2024-06-03 12:00:00", "2024-06-02"),
+        ("", "UTC", "2024-06-03 12:00:00", ""),
     ],
 )
-def test_the_as_of_date_is_the_newest_day_that_is_over(zone, run_started, expected):
+def test_the_as_of_date_is_the_newest_day_that_is_over(days, zone, run_started, expected):
     engine = Engine(zone=zone)
     engine.run_started = run_started
-    days = [[date(2024, 6, day)] for day in (1, 2, 3)] + [[date(2099, 1, 1)]]
-    engine.db.executemany("insert into intermediate.int_half_hours values (?)", days)
+    for day in days.split() and [*days.split(), "2099-01-01"]:
+        engine.db.execute("insert into intermediate.int_half_hours values (?)", [day])
     found = engine.db.execute(engine.model("intermediate", "int_as_of_dates")).fetchall()
-    assert found == [(date.fromisoformat(expected),)]
+    assert found == [(date.fromisoformat(day),) for day in expected.split()]
 
 
 def test_days_go_in_steps_that_have_no_gap(monkeypatch):
