@@ -1,7 +1,7 @@
 -- The days that this run answers for. A table: what the run itself records as evaluated must not change them under the
 -- models that ask later, nor under a test that runs tomorrow.
 {{ config(materialized='table') }}
-{%- set today = local_date(run_started_at_utc()) %}
+{%- set day_of_run = local_date(run_started_at_utc()) %}
 
 with half_hours as (
 
@@ -30,13 +30,13 @@ asked as (
         cast(null as date) as first_day,
         case
             -- Who begins today begins with today.
-            when min(event_date) >= {{ today }} then min(event_date)
+            when min(event_date) >= {{ day_of_run }} then min(event_date)
             -- A day is answered for when it is over: before, most of its events are missing, and the history would
             -- keep what it says of it. A clock that is years ahead makes no day, either.
-            when min(event_date) < {{ today }}
+            when min(event_date) < {{ day_of_run }}
                 then least(
-                    max(case when event_date <= {{ today }} then event_date end),
-                    {{ days_after(today, -1) }}
+                    max(case when event_date <= {{ day_of_run }} then event_date end),
+                    {{ days_after(day_of_run, -1) }}
                 )
         end as last_day
     from half_hours
