@@ -206,6 +206,8 @@ def main() -> int:
     parser.add_argument("--scale-spark", action="store_true", help="the same on Spark (requirements-spark.txt, Java 17)")
     parser.add_argument("--floor", nargs=2, type=Path, metavar=("DATA", "WAREHOUSE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.backfill_days is not None and not 1 <= arguments.backfill_days <= 362:
+        parser.error(f"--backfill-days: {arguments.backfill_days} days; the events have 1 to 362 to fill")
     if arguments.floor:
         run_floor(*arguments.floor)
         return 0

@@ -23,8 +23,10 @@
 -#}
 {% macro exclusive_set_names(coverage=none, kind=none) -%}
     {%- set names = [] -%}
-    {%- for set in segment_sets() if set.overlap == 'exclusive' and coverage in (none, set.coverage) and kind in (none, set.kind) -%}
-        {%- do names.append(set.name) -%}
+    {%- for set in segment_sets() if set.overlap == 'exclusive' -%}
+        {%- if coverage in (none, set.coverage) and kind in (none, set.kind) -%}
+            {%- do names.append(set.name) -%}
+        {%- endif -%}
     {%- endfor -%}
     ('{{ names | join("', '") }}')
 {%- endmacro %}
