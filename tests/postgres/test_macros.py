@@ -57,7 +57,7 @@ def test_every_macro_of_cross_db_has_a_case():
         "pending_evaluations", "note_pending_evaluations", "finish_recording", "show_raw_folder", "forget_stays",
         "populations_of_erased", "write_kept_rows", "compute_once", "drop_scratch", "once", "longest_funnel",
         "and_on_stored_days", "and_from_first_day", "stored_day", "stored_day_of", "segments_as_rows",
-            "drop_in_transaction",
+        "drop_in_transaction",
     }  # fmt: skip
     called = " ".join(query for _, cases in GROUPS.values() for query, _ in cases)
     assert sorted(name for name in names if f"{name}(" not in called) == []

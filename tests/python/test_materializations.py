@@ -14,6 +14,7 @@ KINDS = f"""
     select table_name, table_type from information_schema.tables
     where table_name in ('{VIEW}', '{TABLE}') order by table_name
 """
+THERE = "select table_schema, table_name from information_schema.tables order by all"
 VIEW_SQL = f"select sql from duckdb_views() where view_name = '{VIEW}'"
 
 
@@ -29,28 +30,27 @@ def members(warehouse: Path) -> tuple[list[tuple], list[tuple], list[tuple]]:
         return (
             connection.execute(f"from segments.{VIEW} order by all").fetchall(),
             connection.execute(f"from marts.{TABLE} order by all").fetchall(),
-            connection.execute("select table_schema, table_name from information_schema.tables order by all").fetchall(),
+            connection.execute(THERE).fetchall(),
         )
 
 
-def test_what_is_there_is_replaced_and_nothing_is_left_beside_it(dbt, warehouse):
-    before = members(warehouse)
+@pytest.mark.parametrize(
+    "before",
+    [
+        f"delete from marts.{TABLE}; create or replace view segments.{VIEW} as select 1 as other",
+        # Each where the other kind was.
+        f"drop table marts.{TABLE}; create view marts.{TABLE} as select 1 as other; "
+        f"drop view segments.{VIEW}; create table segments.{VIEW} as select 1 as other",
+    ],
+    ids=["the same kind", "the other kind"],
+)
+def test_what_is_there_is_replaced_and_nothing_is_left_beside_it(dbt, warehouse, before):
+    good = members(warehouse)
     with duckdb.connect(str(warehouse)) as connection:
-        connection.execute(f"delete from marts.{TABLE}")
-        connection.execute(f"create or replace view segments.{VIEW} as select 1 as other")
+        connection.execute(before)
     ran = dbt("run", "--select", VIEW, TABLE, env={"WAREHOUSE": warehouse})
     assert ran.code == 0, ran.output
-    assert members(warehouse) == before
-
-
-def test_a_table_takes_the_place_of_a_view_and_a_view_that_of_a_table(dbt, warehouse):
-    before = members(warehouse)
-    with duckdb.connect(str(warehouse)) as connection:
-        connection.execute(f"drop table marts.{TABLE}; create view marts.{TABLE} as select 1 as other")
-        connection.execute(f"drop view segments.{VIEW}; create table segments.{VIEW} as select 1 as other")
-    ran = dbt("run", "--select", VIEW, TABLE, env={"WAREHOUSE": warehouse})
-    assert ran.code == 0, ran.output
-    assert members(warehouse) == before
+    assert members(warehouse) == good
     assert ran.rows(KINDS) == [(TABLE, "BASE TABLE"), (VIEW, "VIEW")]
 
 
@@ -68,4 +68,4 @@ def test_what_was_there_stays_where_a_model_fails(dbt, warehouse):
         assert ran.code == 1 and "ERROR=1" in ran.output, ran.output
     assert ran.rows(f"from marts.{TABLE} order by all") == table
     assert ran.rows(VIEW_SQL) == [(view,)]
-    assert ran.rows("select table_schema, table_name from information_schema.tables order by all") == there
+    assert ran.rows(THERE) == there
