@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from history import Dbt, Refused, day, range_of_days, refuse_half_built, what_is_known
+from history import Dbt, Known, Refused, day, range_of_days, refuse_half_built, what_is_known
 from one_run import Busy
 from rich.console import Console
 from run import environment, progress_bar
@@ -102,7 +102,7 @@ def backfill(engine: Engine, asked: argparse.Namespace, console: Console) -> Non
         os.environ["EVALUATE_SET"] = asked.segment_set
     if restate:
         os.environ["RESTATE"] = "1"
-    evaluate(dbt, days, known.days_a_step, console, selection(engine, STEP))
+    evaluate(dbt, days, known, console, selection(engine, STEP))
     for name in ("EVALUATE_SET", "RESTATE"):
         os.environ.pop(name, None)
     if restate:
@@ -132,14 +132,14 @@ def catch_up(engine: Engine, console: Console) -> None:
         console.print(f"catching up: {len(days) - 1:,} days since {known.last_evaluated}", soft_wrap=True)
         os.environ.pop("AS_OF", None)
         # All that this drops the run itself makes again.
-        evaluate(dbt, days[:-1], known.days_a_step, console, STEP)
+        evaluate(dbt, days[:-1], known, console, STEP)
 
 
-def evaluate(dbt: Dbt, days: list[date], days_a_step: int, console: Console, options: list[str]) -> None:
+def evaluate(dbt: Dbt, days: list[date], known: Known, console: Console, options: list[str]) -> None:
     """Runs the models for these days, some at a time; `options` say which."""
     with progress_bar(console, 40) as progress:
         task = progress.add_task("", total=len(days))
-        for first, last in steps(days, days_a_step):
+        for first, last in steps(days, known.days_a_step, known.first_evaluated):
             progress.update(task, description=f"{first} to {last}")
             with range_of_days(first, last):
                 dbt.run("run", *options)
@@ -153,12 +153,17 @@ def selection(engine: Engine, options: list[str]) -> list[str]:
     return ["--select", VIEWS, *options[1:]] if engine.drops_views else options
 
 
-def steps(days: list[date], days_a_step: int) -> Iterator[tuple[date, date]]:
-    """The days in runs without a gap, none longer than a step: the first and the last day of each."""
+def steps(days: list[date], days_a_step: int, first_evaluated: date) -> Iterator[tuple[date, date]]:
+    """The days in runs without a gap, none longer than a step: the first and the last day of each.
+
+    A day before all that were evaluated is a step of its own, if it comes first: everybody's stays begin earlier by it
+    and are written anew, which takes the memory of several other days. Those after it change what people changed.
+    """
     start = 0
     for number, one in enumerate(days):
         after = days[number + 1] if number + 1 < len(days) else None
-        if after != one + timedelta(days=1) or number + 1 - start == days_a_step:
+        everybody = number == 0 and one < first_evaluated
+        if everybody or after != one + timedelta(days=1) or number + 1 - start == days_a_step:
             yield days[start], one
             start = number + 1
 

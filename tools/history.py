@@ -15,7 +15,7 @@ from targets import Engine, engine_of
 PROJECT = Path(__file__).resolve().parent.parent
 # Rows of the models that have one a person (or a half hour of one) and day: what a step may hold in memory.
 MOST_METRICS_ROWS = 2_000_000
-MOST_HALF_HOURS = 5_000_000
+MOST_HALF_HOURS = 13_000_000
 
 # Days that a run was to build and that are not written down as built: macros/runs/built_days.sql.
 NOT_BUILT = """
@@ -38,6 +38,7 @@ class Known:
     # The day that the marts answer for.
     latest: date
     first_event: date
+    first_evaluated: date
     last_evaluated: date
     evaluated: set[tuple[date, str, str]]
     days_a_step: int
@@ -73,11 +74,12 @@ def what_is_known(engine: Engine) -> Known:
         latest, first_event = days
         if not evaluated or latest is None:
             raise Refused(f"{engine.setting}: {engine.place} has no history yet; make run begins it")
-        last_evaluated = max(row[0] for row in evaluated)
+        evaluated_days = [row[0] for row in evaluated]
+        first_evaluated, last_evaluated = min(evaluated_days), max(evaluated_days)
         (people,) = connection.execute("select max(people) from runs.evaluations").fetchone()
         half_hours = engine.row_estimate(connection, "intermediate", "int_half_hours")
     days_a_step = max(1, min(MOST_METRICS_ROWS // max(1, people), MOST_HALF_HOURS // max(1, half_hours)))
-    return Known(latest, first_event, last_evaluated, set(evaluated), days_a_step)
+    return Known(latest, first_event, first_evaluated, last_evaluated, set(evaluated), days_a_step)
 
 
 def refuse_half_built(engine: Engine) -> None:

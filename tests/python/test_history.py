@@ -489,18 +489,18 @@ SMALL_STEPS = "history.MOST_METRICS_ROWS = 1800"
 
 @pytest.fixture(scope="module")
 def undisturbed(backfill, built_sample, tmp_path_factory) -> dict[str, list[tuple]]:
-    """The history after a backfill of four days, two a step."""
+    """The history after a backfill of four days, two a step, the first one alone."""
     own = Path(shutil.copyfile(built_sample, tmp_path_factory.mktemp("undisturbed") / built_sample.name))
     ran = backfill(own, "backfill", "2024-06-24", "2024-06-27", before=SMALL_STEPS)
     assert ran.code == 0, ran.output
     return tables(own)
 
 
-@pytest.mark.parametrize("commands", [2, 3, 4])
+@pytest.mark.parametrize("commands", [2, 3, 4, 5])
 def test_a_backfill_that_was_killed_goes_on_and_ends_where_an_undisturbed_one_does(
     backfill, warehouse, undisturbed, commands
 ):
-    # Two days a step; dbt reads the project, then does the steps, then what is made of them.
+    # Two days a step, the first one alone; dbt reads the project, then does the steps, then what is made of them.
     kill = (
         f"{SMALL_STEPS}; run = history.Dbt.run; done = []\n"
         "def and_kill(self, *a):\n"
@@ -512,7 +512,8 @@ def test_a_backfill_that_was_killed_goes_on_and_ends_where_an_undisturbed_one_do
     assert backfill(warehouse, "backfill", "2024-06-24", "2024-06-27", before=kill).code == -signal.SIGKILL
     ran = backfill(warehouse, "backfill", "2024-06-24", "2024-06-27", before=SMALL_STEPS)
     assert ran.code == 0, ran.output
-    left = {2: "2 days", 3: "2024-06-24 to 2024-06-27: nothing", 4: "2024-06-24 to 2024-06-27: nothing"}
+    nothing = "2024-06-24 to 2024-06-27: nothing"
+    left = {2: "3 days", 3: "1 days", 4: nothing, 5: nothing}
     assert ran.output.startswith(left[commands]), ran.output
     assert tables(warehouse) == undisturbed
     assert ran.rows("select distinct as_of_date from intermediate.int_user_metrics") == [(date(2024, 6, 29),)]
@@ -724,11 +725,22 @@ def test_the_as_of_date_is_the_newest_day_that_is_over(days, zone, run_started, 
     assert found == [(date.fromisoformat(day),) for day in expected.split()]
 
 
-def test_days_go_in_steps_that_have_no_gap(monkeypatch):
+@pytest.mark.parametrize(
+    "evaluated_from, expected",
+    [
+        # Days between others, or after them.
+        (0, [(0, 1), (2, 3), (4, 4), (5, 5), (6, 7)]),
+        # Everybody's stays begin earlier by the first day, and by none of those after it.
+        (1, [(0, 0), (1, 2), (3, 4), (5, 5), (6, 7)]),
+        (20, [(0, 0), (1, 2), (3, 4), (5, 5), (6, 7)]),
+    ],
+)
+def test_days_go_in_steps_that_have_no_gap(monkeypatch, evaluated_from, expected):
     monkeypatch.syspath_prepend(str(TOOL.parent))
     import backfill
 
     days = [DAY_ONE + timedelta(days=number) for number in (0, 1, 2, 3, 4, 7, 9, 10)]
-    found = [(days.index(first), days.index(last)) for first, last in backfill.steps(days, 2)]
-    assert found == [(0, 1), (2, 3), (4, 4), (5, 5), (6, 7)]
-    assert list(backfill.steps([], 2)) == []
+    first_evaluated = DAY_ONE + timedelta(days=evaluated_from)
+    found = [(days.index(first), days.index(last)) for first, last in backfill.steps(days, 2, first_evaluated)]
+    assert found == expected
+    assert list(backfill.steps([], 2, first_evaluated)) == []
